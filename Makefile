@@ -16,6 +16,7 @@ VENV_INTERCHANGE := .venv-interchange
 VENV_WEB := .venv-web
 VENV_NATIVE := .venv-native
 VENV_WHEELS := .venv-wheels
+VENV_DOCS := .venv-docs
 BIN := $(VENV)/bin
 
 # The targets of Rust that `make native-wheels` builds for.
@@ -48,7 +49,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
 	test-protobuf6 native lint-native test-native fuzz-native native-wheels \
 	lint format \
-	check-format types generate check-generated breaking release-image check-package bench \
+	check-format types generate check-generated breaking release-image check-package docs bench \
 	bench-exchange screenshots bench-web fuzz clean
 
 help: ## Show this list
@@ -153,6 +154,9 @@ release-image: setup check-generated ## Save this version's schema, lints and do
 check-package: setup ## Build the sdist and the wheel, and use the wheel in new environments
 	$(BIN)/python tools/check_package.py
 
+docs: $(VENV_DOCS)/.installed ## Build the documentation site into build/docs, and check its links
+	PYTHONPATH=tests $(VENV_DOCS)/bin/python tools/build_docs.py
+
 # The Python engine first; `benchmarks.engines` compares the native engine, if `make native` has
 # installed it.
 bench: setup ## Measure and print the figures of the README and of docs/performance.md
@@ -191,7 +195,7 @@ bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,
 
 clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
-		$(VENV_NATIVE) $(VENV_WHEELS) native/target native/fuzz/artifacts third_party dist build \
+		$(VENV_NATIVE) $(VENV_WHEELS) $(VENV_DOCS) native/target native/fuzz/artifacts third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -249,6 +253,11 @@ $(VENV_NATIVE)/.core: $(VENV_NATIVE)/.installed $(NATIVE_SOURCES)
 $(VENV_WHEELS)/.installed: pyproject.toml
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --group wheels
+	@touch $@
+
+$(VENV_DOCS)/.installed: pyproject.toml $(VERSION)
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable '.[web]' --group docs
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml

@@ -75,7 +75,8 @@ def check_page(
     """Run every block of a page in order and compare the output with the page.
 
     The blocks of Python (`python`, or `py` where an exchange is needed) are one program. A `text`
-    block after one of them is its output.
+    block after one of them is its output. Another block that begins with the name of a file in a
+    comment is written to that file.
 
     Args:
         page: The page.
@@ -102,7 +103,9 @@ def check_page(
             case "text":
                 continue
             case _:
-                raise AssertionError(f"{name}: a block of {language!r} is not run")
+                saved = file_name(text)
+                assert saved is not None, f"{name}: a block of {language!r} is not run"
+                (folder / saved).write_text(text, encoding="utf-8")
         ran[language] += 1
     return ran
 

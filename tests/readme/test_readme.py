@@ -24,6 +24,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 #: The pages in docs/ that this module runs; the tests of what they describe run the others.
 PAGES = (
+    "index.md",
     "bulk.md",
     "python.md",
     "command-line.md",

@@ -1,0 +1,81 @@
+"""The sections of the site and the order of their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the navigation.
+
+    Attributes:
+        title: Its title.
+        pages: Its pages in their order, each without its extension.
+        folder: The folder whose pages come after them, in the order of their names, if any; the
+            empty string is docs/ itself.
+    """
+
+    title: str
+    pages: tuple[str, ...]
+    folder: str | None = None
+
+
+#: The sections. A page of docs/ that none of them names is a guide.
+SECTIONS = (
+    Section("Start", ("install", "tour"), "tutorials"),
+    Section(
+        "Guides",
+        (
+            *("python", "json", "command-line", "exchange", "http", "console", "interchange"),
+            *("bundles", "bulk"),
+        ),
+        "",
+    ),
+    Section(
+        "Languages",
+        (
+            *("languages", "python-betterproto", "go", "java", "rust", "native-core"),
+            *("typescript", "elixir", "cpp", "conformance"),
+        ),
+    ),
+    Section("Reference", ("specification", "lints", "performance")),
+    Section("Project", ("architecture", "contributing", "security", "changelog")),
+)
+
+#: The start page.
+START = "index"
+
+
+def contents(pages: Iterable[str]) -> str:
+    """Return the tables of contents of the start page, which make the navigation.
+
+    >>> print(contents(["index", "tour", "tutorials/a", "python", "operations"]))
+    ## Pages
+    <BLANKLINE>
+    ```{toctree}
+    :caption: Start
+    :maxdepth: 1
+    <BLANKLINE>
+    tour
+    tutorials/a
+    ```
+    <BLANKLINE>
+    ```{toctree}
+    :caption: Guides
+    :maxdepth: 1
+    <BLANKLINE>
+    python
+    operations
+    ```
+    """
+    left = sorted(set(pages) - {START} - {page for each in SECTIONS for page in each.pages})
+    parts = ["## Pages"]
+    for section in SECTIONS:
+        listed = [page for page in section.pages if page in pages]
+        listed += [page for page in left if page.rpartition("/")[0] == section.folder]
+        if listed:
+            names = "\n".join(listed)
+            parts.append(f"```{{toctree}}\n:caption: {section.title}\n:maxdepth: 1\n\n{names}\n```")
+    return "\n\n".join(parts)
