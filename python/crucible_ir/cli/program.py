@@ -92,7 +92,7 @@ _GROUPS = {
         {
             "demo": "Show the console with example data.",
             "conformance": "Certify an implementation of the IR in any language.",
-            "completion": "Print the completion script for a shell.",
+            "completion": "Print the completion script for a shell, or install it.",
         },
     ),
 }
