@@ -32,6 +32,7 @@ PAGES = (
     "bundles.md",
     "interchange.md",
     "performance.md",
+    "tools.md",
 )
 
 #: The address of an exchange on the pages.

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.diffing import ABSENT, Change, ChangeKind, Conflict
-from crucible_ir.errors import printable
+from crucible_ir.diffing.wording import change_counts, change_words, shown, shown_path
+from crucible_ir.errors import plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crucible_ir.cli.console import Line
 
-#: The most characters of a value that are shown without ``--full``.
-_MAX_CHARACTERS: Final = 200
-
-#: The mark at the start of a line for each kind of change, and its style.
-_MARKS: Final = {
-    ChangeKind.ADDED: ("+", "good"),
-    ChangeKind.REMOVED: ("-", "bad"),
-    ChangeKind.CHANGED: ("~", "warn"),
-    ChangeKind.MOVED: (">", "note"),
+#: The style of each kind of change.
+_STYLES: Final = {
+    ChangeKind.ADDED: "good",
+    ChangeKind.REMOVED: "bad",
+    ChangeKind.CHANGED: "warn",
+    ChangeKind.MOVED: "note",
 }
 
 
@@ -37,20 +34,9 @@ def change_lines(changes: list[Change], names: list[str], *, full: bool) -> Iter
     for mark, name in zip(("---", "+++"), names, strict=True):
         yield ((f"{mark} {printable(name)}", "name"),)
     for change in changes:
-        mark, style = _MARKS[change.kind]
-        yield (f"{mark} {_path(change.path)}: ", style), _description(change, full=full)
-    kinds = Counter(change.kind for change in changes)
-    counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ChangeKind if kinds[kind])
-    yield ((f"{_count(changes, 'change')}: {counts}", "aside"),)
-
-
-def _description(change: Change, *, full: bool) -> str:
-    old, new = _shown(change.old, full=full), _shown(change.new, full=full)
-    if change.kind is ChangeKind.MOVED:
-        return f"moved from {old} to {new}"
-    if change.kind is ChangeKind.CHANGED:
-        return f"{old} → {new}"
-    return new if change.kind is ChangeKind.ADDED else old
+        head, values = change_words(change, full=full)
+        yield (head, _STYLES[change.kind]), values
+    yield ((f"{plural(len(changes), 'change')}: {change_counts(changes)}", "aside"),)
 
 
 def conflict_lines(conflicts: list[Conflict], *, full: bool) -> Iterator[Line]:
@@ -61,27 +47,12 @@ def conflict_lines(conflicts: list[Conflict], *, full: bool) -> Iterator[Line]:
         full: Whether to show all of long values.
     """
     for conflict in conflicts:
-        yield ((f"! {_path(conflict.path)}", "bad"),)
+        yield ((f"! {shown_path(conflict.path)}", "bad"),)
         for side in ("base", "ours", "theirs"):
             value = getattr(conflict, side)
-            shown = "unset" if value is ABSENT else _shown(value, full=full)
-            yield (f"  {side + ':':8}", "aside"), shown
-    yield ((_count(conflicts, "conflict"), "aside"),)
-
-
-def _path(path: str) -> str:
-    return printable(path) or "the message"
-
-
-def _shown(value: object, *, full: bool) -> str:
-    text = printable(json.dumps(value, ensure_ascii=False))
-    if full or len(text) <= _MAX_CHARACTERS:
-        return text
-    return f"{text[:_MAX_CHARACTERS]}… ({len(text)} characters)"
-
-
-def _count(items: list[Change] | list[Conflict], noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+            text = "unset" if value is ABSENT else shown(value, full=full)
+            yield (f"  {side + ':':8}", "aside"), text
+    yield ((plural(len(conflicts), "conflict"), "aside"),)
 
 
 def changes_json(changes: list[Change], names: list[str]) -> str:
