@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from crucible_ir.building.constructors import *  # noqa: F403  # its __all__ has a constructor for each message
     from crucible_ir.building.experiment import ExperimentBuilder as ExperimentBuilder
     from crucible_ir.building.experiment import experiment as experiment
-    from crucible_ir.bulk.arrow import arrow_schema as arrow_schema
-    from crucible_ir.bulk.arrow import from_arrow as from_arrow
+    from crucible_ir.bulk.arrow import CheckedTables as CheckedTables
+    from crucible_ir.bulk.arrow import checked_tables as checked_tables
     from crucible_ir.bulk.arrow import to_arrow as to_arrow
+    from crucible_ir.bulk.reading import from_arrow as from_arrow
+    from crucible_ir.bulk.schemas import arrow_schema as arrow_schema
     from crucible_ir.diffing import Change as Change
     from crucible_ir.diffing import ChangeKind as ChangeKind
     from crucible_ir.diffing import diff as diff
@@ -100,7 +102,9 @@ __version__ = VERSION
 #: The module of each name; a test compares them with the imports above.
 _MODULES = {
     "crucible_ir.building.experiment": ("ExperimentBuilder", "experiment"),
-    "crucible_ir.bulk.arrow": ("arrow_schema", "from_arrow", "to_arrow"),
+    "crucible_ir.bulk.arrow": ("CheckedTables", "checked_tables", "to_arrow"),
+    "crucible_ir.bulk.reading": ("from_arrow",),
+    "crucible_ir.bulk.schemas": ("arrow_schema",),
     "crucible_ir.serialization.json.canonical": ("digest",),
     "crucible_ir.diffing": ("Change", "ChangeKind", "diff"),
     "crucible_ir.errors": (

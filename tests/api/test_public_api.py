@@ -55,7 +55,7 @@ ADDED = {
         "bulk_records",
         "RecordChunk",
     ),
-    *("arrow_schema", "to_arrow", "from_arrow"),
+    *("arrow_schema", "to_arrow", "from_arrow", "checked_tables", "CheckedTables"),
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     *("requires", "ReleaseError"),

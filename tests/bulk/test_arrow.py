@@ -46,11 +46,15 @@ def some_messages(draw: st.DrawFn) -> tuple[type[Message], list[Message]]:
     return class_, draw(st.lists(messages(class_), max_size=3))
 
 
-@given(some_messages())
-def test_messages_of_every_type_come_back(given_: tuple[type[Message], list[Message]]) -> None:
+@given(some_messages(), st.booleans())
+def test_messages_of_every_type_come_back(
+    given_: tuple[type[Message], list[Message]], complete: bool
+) -> None:
     class_, found = given_
-    table = ir.to_arrow(found, class_, validate=False)
+    table = ir.to_arrow(found, class_, validate=False, complete=complete)
     table.validate(full=True)
+    if complete:
+        assert table.schema.equals(ir.arrow_schema(class_, complete=True), check_metadata=True)
     assert written(list(ir.from_arrow(table, class_, validate=False))) == written(found)
 
 
@@ -83,6 +87,36 @@ def test_columns_beside_others_are_only_in_tables_that_need_them() -> None:
     table = ir.to_arrow([event(), exact], "FeedbackEvent")
     assert table.column("timestamp_nanos").to_pylist() == [None, 789]
     assert table.column_names.index("timestamp_nanos") == 1 + table.column_names.index("timestamp")
+
+
+def test_the_complete_schema_has_every_column() -> None:
+    schema = ir.arrow_schema("FeedbackEvent", complete=True, raw=True)
+    plain = ir.arrow_schema("FeedbackEvent", raw=True)
+    assert sorted(set(schema.names) - set(plain.names)) == [
+        "custom_feedback_type",
+        "custom_source",
+        "feedback_type_number",
+        "source_number",
+        "timestamp_nanos",
+    ]
+    assert [name for name in schema.names if name in plain.names] == plain.names
+    index = schema.names.index("feedback_type")
+    assert schema.names[index + 1 : index + 3] == ["feedback_type_number", "custom_feedback_type"]
+    points = ir.arrow_schema("TrainingRun", complete=True).field("metrics_history").type
+    assert "time_nanos" in [field.name for field in points.value_type]
+
+
+def test_no_column_has_the_name_of_another() -> None:
+    waiting = [ir.arrow_schema(class_, complete=True) for class_ in message_types().values()]
+    for fields in waiting:
+        names = [field.name for field in fields]
+        assert len(set(names)) == len(names)
+        for field in fields:
+            type_ = field.type
+            while pa.types.is_list(type_) or pa.types.is_map(type_):
+                type_ = type_.item_type if pa.types.is_map(type_) else type_.value_type
+            if pa.types.is_struct(type_):
+                waiting.append(list(type_))
 
 
 def test_vocabularies_are_one_column() -> None:
@@ -145,6 +179,10 @@ def test_invalid_messages_are_rejected() -> None:
         ir.to_arrow([v1.StageDef()], "StageDef")
     with pytest.raises(ir.ValidationError):
         list(ir.from_arrow(pa.table({"name": [""]}), "StageDef"))
+    with pytest.raises(ir.DecodeError, match=r"__arrow_c_stream__, got 5"):
+        ir.from_arrow(5, "StageDef")
+    with pytest.raises(ir.EncodeError, match=r"expected messages, or a path, .* got 5"):
+        ir.to_arrow(5, "StageDef")  # type: ignore[arg-type]  # neither messages nor a stream
     with pytest.raises(ir.EncodeError, match="expected a StageDef"):
         ir.to_arrow([event()], "StageDef")
 

@@ -1,329 +1,236 @@
-"""Arrow tables of messages."""
+"""Arrow tables of messages, and of the violations of messages."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from os import PathLike, fsdecode
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from google.protobuf.descriptor import FileDescriptor
-
-from crucible_ir.bulk.columns import Column, built, columns_of, fill
+from crucible_ir.bulk.batches import raw_bytes, rows
 from crucible_ir.bulk.contents import pa
-from crucible_ir.errors import DecodeError, EncodeError, near_miss, shorten, shorten_name
-from crucible_ir.schema.types import descriptor_of, message_type
-from crucible_ir.schema.unknown_fields import reject_unknown_fields
-from crucible_ir.serialization.binary import from_binary, to_binary
-from crucible_ir.serialization.conversion_error import ConversionError
+from crucible_ir.bulk.kernel import kernel_of
+from crucible_ir.bulk.schemas import arrow_schema, merged, widened
+from crucible_ir.bulk.sources import GROUP_RECORDS, is_stream, record_groups
+from crucible_ir.bulk.violations import VIOLATIONS, Place, RecordError, violations_batch
+from crucible_ir.errors import DecodeError, EncodeError, Position, ValidationError, shorten
+from crucible_ir.schema.types import message_type
+from crucible_ir.serialization.streams.bulk import stream_format
+from crucible_ir.serialization.streams.records import StreamError, stream_error
 from crucible_ir.validation.check import validate as validate_message
-from crucible_ir.version import VERSION
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    MessageT = TypeVar("MessageT", bound=Message)
-
-#: The column of the messages' own bytes.
-RAW: Final = "raw"
-
-#: The keys of the metadata of a schema.
-TYPE_KEY: Final = b"crucible_ir.type"
-VERSION_KEY: Final = b"crucible_ir.version"
-DIGEST_KEY: Final = b"crucible_ir.schema_digest"
-
-#: How many messages a record batch has.
-BATCH_SIZE: Final = 8192
+    from crucible_ir.serialization.limits import Limits
+    from crucible_ir.serialization.streams.bulk import StreamFormatName
+    from crucible_ir.serialization.streams.compression import StreamFile
 
 
-def arrow_schema(type: str | type[Message], *, raw: bool = False) -> Any:
-    """Return the Arrow schema of the messages of a type, as a `pyarrow.Schema`.
+class CheckedTables(NamedTuple):
+    """The result of `checked_tables`.
 
-    A table can have more columns, beside those of timestamps and vocabularies: see `to_arrow`.
+    Attributes:
+        good: The good messages, a `pyarrow.Table`.
+        violations: The violations of the others, a `pyarrow.Table`.
+        end_error: The error after which no further record can be found, such as that of a truncated
+            stream; it is the last of the violations too. ``None`` if the stream was read to its
+            end.
 
-    Args:
-        type: The class of the messages or its name.
-        raw: Whether there is a column ``raw`` with the bytes of each message.
-
-    Raises:
-        EncodeError: The messages have a field ``raw``.
-        MissingExtraError: pyarrow is not installed.
-
-    >>> arrow_schema("StageDef").names
-    ['name', 'module', 'options', 'enabled']
-    >>> arrow_schema("StageDef").field("options").type
-    JsonType(extension<arrow.json>)
+    >>> from crucible_ir import v1
+    >>> tables = checked_tables([v1.StageDef(name="a"), v1.StageDef()], "StageDef")
+    >>> tables.good.num_rows, tables.violations.num_rows, tables.end_error
+    (1, 1, None)
     """
-    class_: Any = message_type(type)
-    fields = [column.field() for column in columns_of(descriptor_of(class_))]
-    if raw:
-        if RAW in {field.name for field in fields}:
-            raise EncodeError(f'a {class_.__name__} has a field "{RAW}", the name of the column')
-        fields.append(pa.field(RAW, pa.binary(), nullable=False))
-    return pa.schema(fields, _metadata(class_))
 
-
-@cache
-def _metadata(class_: Any) -> dict[bytes, bytes]:
-    digest = hashlib.sha256()
-    for file in _files(class_.DESCRIPTOR.file, {}).values():
-        digest.update(file.serialized_pb)
-    return {
-        TYPE_KEY: descriptor_of(class_).name.encode(),
-        VERSION_KEY: VERSION.encode(),
-        DIGEST_KEY: f"sha256:{digest.hexdigest()}".encode(),
-    }
-
-
-def _files(file: FileDescriptor, found: dict[str, FileDescriptor]) -> dict[str, FileDescriptor]:
-    """Return a file and those that it imports, each after its imports."""
-    for imported in file.dependencies:
-        _files(imported, found)
-    found.setdefault(file.name, file)
-    return found
+    good: Any
+    violations: Any
+    end_error: StreamError | None
 
 
 def to_arrow(
-    messages: Iterable[Message],
+    source: Iterable[Message] | StreamFile | bytes,
     type: str | type[Message],
     *,
+    format: StreamFormatName | None = None,
+    limits: Limits | None = None,
     validate: bool = True,
     raw: bool = False,
+    complete: bool = False,
 ) -> Any:
     """Return messages as an Arrow table, a `pyarrow.Table`.
 
     `from_arrow` returns equal messages.
 
     Args:
-        messages: The messages; can be a generator, such as `read_delimited`.
+        source: The messages, which can come from a generator, or a stream of them: a path, an open
+            binary file, or bytes. A path that ends in ``.gz`` or ``.zst`` is decompressed.
         type: The class of the messages or its name.
+        format: The format of the stream; by default that of the path's extension.
+        limits: The limits on the records of the stream, their messages and compression.
         validate: Whether each message must satisfy the rules of the schema.
         raw: Whether to add a column ``raw`` with the bytes of each message, which keeps unknown
             fields.
+        complete: Whether the table has every column that messages of this type can need, so that
+            all tables of the type have the same schema.
 
     Raises:
         EncodeError: Arrow cannot represent a value, or a message has unknown fields and there is no
             column ``raw``; the error has the path, which begins with the number of the message.
         ValidationError: A message breaks rules of the schema.
+        StreamError: A record of the stream is bad, or the next one cannot be found.
+        UnknownFormatError: No stream format has this name or this extension.
+        OSError: The file cannot be read.
         MissingExtraError: pyarrow is not installed.
 
     >>> from crucible_ir import v1
     >>> table = to_arrow([v1.StageDef(name="a"), v1.StageDef(name="b", enabled=True)], v1.StageDef)
     >>> table.to_pylist()[1]
     {'name': 'b', 'module': None, 'options': None, 'enabled': True}
+    >>> to_arrow(b'{"name": "a"}', "StageDef", format="jsonl").num_rows
+    1
     """
-    class_: Any = message_type(type)
-    schema = arrow_schema(class_, raw=raw)
-    columns = columns_of(descriptor_of(class_))
-    waiting = iter(messages)
     batches = []
-    start = 0
-    while batch := list(islice(waiting, BATCH_SIZE)):
-        for message in batch:
-            if not isinstance(message, class_):
-                raise EncodeError(f"expected a {class_.__name__}, got {shorten(message)}")
-            if validate:
-                validate_message(message)
-        batches.append(_record_batch(columns, batch, start, raw=raw))
-        start += len(batch)
-    for each in batches:
-        schema = _merged(schema, each.schema)
-    schema = schema.with_metadata(_metadata(class_))
-    return pa.Table.from_batches([_widened(each, schema) for each in batches], schema)
+    class_: Any = message_type(type)
+    schema = arrow_schema(class_, raw=raw, complete=complete)
+    for batch, errors in _checked(source, class_, format, limits, validate=validate, raw=raw):
+        for place, error in errors:
+            raise _located(error, place)
+        batches.append(batch)
+    return _table(batches, schema)
 
 
-def _record_batch(
-    columns: Sequence[Column], messages: Sequence[Message], start: int, *, raw: bool
-) -> Any:
-    try:
-        if not raw:
-            _reject_unknown(messages)
-        fields, arrays = built(columns, messages)
-    except ConversionError as error:
-        index: Any = error.reversed_parts.pop()
-        raise error.under(start + index).encode_error() from None
-    if raw:
-        fields.append(pa.field(RAW, pa.binary(), nullable=False))
-        arrays.append(pa.array(map(to_binary, messages), pa.binary()))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+def checked_tables(
+    source: Iterable[Message] | StreamFile | bytes,
+    type: str | type[Message],
+    *,
+    format: StreamFormatName | None = None,
+    limits: Limits | None = None,
+    validate: bool = True,
+    raw: bool = False,
+    complete: bool = False,
+) -> CheckedTables:
+    """Return the good messages as an Arrow table, and the violations of the others as another.
 
-
-def _reject_unknown(messages: Sequence[Message]) -> None:
-    for index, message in enumerate(messages):
-        try:
-            reject_unknown_fields(message, purpose="the table")
-        except EncodeError:
-            raise ConversionError(
-                'the message has unknown fields, which only the column "raw" can keep', index
-            ) from None
-
-
-def _merged(schema: Any, other: Any) -> Any:
-    """Return a schema with the columns of two, in the order of the schema of messages."""
-    return pa.schema(_merged_fields(list(schema), list(other)))
-
-
-def _merged_fields(fields: list[Any], others: list[Any]) -> list[Any]:
-    merged = {field.name: field for field in fields}
-    order = [field.name for field in fields]
-    before = None
-    for other in others:
-        if other.name in merged:
-            field = merged[other.name]
-            merged[other.name] = field.with_type(_merged_type(field.type, other.type))
-        else:
-            merged[other.name] = other
-            order.insert(order.index(before) + 1 if before is not None else 0, other.name)
-        before = other.name
-    return [merged[name] for name in order]
-
-
-def _merged_type(type_: Any, other: Any) -> Any:
-    if type_ == other:
-        return type_
-    if pa.types.is_struct(type_):
-        return pa.struct(_merged_fields(list(type_), list(other)))
-    if pa.types.is_map(type_):
-        return pa.map_(type_.key_type, _merged_type(type_.item_type, other.item_type))
-    return pa.list_(_merged_type(type_.value_type, other.value_type))
-
-
-def _widened(batch: Any, schema: Any) -> Any:
-    """Return a record batch with the columns of a schema; new ones are null."""
-    if batch.schema.equals(schema):
-        return batch
-    names = set(batch.schema.names)
-    arrays = [
-        _widened_array(batch.column(field.name), field.type)
-        if field.name in names
-        else pa.nulls(len(batch), field.type)
-        for field in schema
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _widened_array(array: Any, type_: Any) -> Any:
-    if array.type == type_:
-        return array
-    if pa.types.is_struct(type_):
-        children = []
-        for field in type_:
-            index = array.type.get_field_index(field.name)
-            children.append(
-                pa.nulls(len(array), field.type)
-                if index < 0
-                else _widened_array(array.field(index), field.type)
-            )
-        return pa.StructArray.from_arrays(children, fields=list(type_), mask=array.is_null())
-    if pa.types.is_map(type_):
-        items = _widened_array(array.items, type_.item_type)
-        return pa.MapArray.from_arrays(array.offsets, array.keys, items)
-    values = _widened_array(array.values, type_.value_type)
-    return pa.ListArray.from_arrays(array.offsets, values)
-
-
-@overload
-def from_arrow(
-    table: Any, type: type[MessageT], *, validate: bool = True
-) -> Iterator[MessageT]: ...
-@overload
-def from_arrow(table: Any, type: str, *, validate: bool = True) -> Iterator[Message]: ...
-def from_arrow(
-    table: Any, type: str | type[Message], *, validate: bool = True
-) -> Iterator[Message]:
-    """Yield the messages of an Arrow table.
+    The columns of the violations are ``source`` (the path of the stream), ``record`` (the number of
+    the record or message, from 0), ``line`` and ``offset`` (where a record begins), ``path``,
+    ``rule_id``, ``message``, and ``value`` (the invalid value as JSON, which may be cut). The rule
+    id of a record that cannot be read is ``decode``, that of unknown fields without the column
+    ``raw`` is ``table.unknown_field``, and that of a value that Arrow cannot represent is
+    ``table.value``. A record has at most 100 violations.
 
     Args:
-        table: A table of pyarrow, polars or DuckDB, or any other object with the method
-            ``__arrow_c_stream__``. Columns may be missing; their fields are unset. A column ``raw``
-            has the messages, whatever the other columns have.
+        source: As in `to_arrow`.
         type: The class of the messages or its name.
+        format: As in `to_arrow`.
+        limits: As in `to_arrow`.
         validate: Whether each message must satisfy the rules of the schema.
+        raw: As in `to_arrow`.
+        complete: As in `to_arrow`.
 
     Raises:
-        DecodeError: There is an unknown column, or a cell has no value of its field; the error has
-            the path, which begins with the number of the row.
-        ValidationError: A message breaks rules of the schema.
+        EncodeError: The source has something else than messages of the type.
+        UnknownFormatError: No stream format has this name or this extension.
+        OSError: The file cannot be read.
         MissingExtraError: pyarrow is not installed.
 
-    >>> import pyarrow
-    >>> list(from_arrow(pyarrow.table({"name": ["a"], "enabled": [True]}), "StageDef"))
-    [name: "a"
-    enabled: true
-    ]
+    >>> lines = b'{"name": "a"}' + bytes([10]) + b'{"name": ""}'
+    >>> good, violations, _ = checked_tables(lines, "StageDef", format="jsonl")
+    >>> good.column("name").to_pylist()
+    ['a']
+    >>> violations.select(["record", "line", "path", "rule_id", "value"]).to_pylist()
+    [{'record': 1, 'line': 2, 'path': 'name', 'rule_id': 'required', 'value': None}]
     """
     class_: Any = message_type(type)
-    reader = pa.RecordBatchReader.from_stream(table)
-    columns = columns_of(descriptor_of(class_))
-    has_raw = RAW in reader.schema.names and RAW not in {column.name for column in columns}
-    _check_names(columns, reader.schema.names, has_raw=has_raw)
-    return _messages(reader, class_, columns, validate=validate, has_raw=has_raw)
+    schema = arrow_schema(class_, raw=raw, complete=complete)
+    batches, bad = [], []
+    end_error = None
+    try:
+        for batch, errors in _checked(source, class_, format, limits, validate=validate, raw=raw):
+            batches.append(batch)
+            bad.append(violations_batch(errors))
+    except StreamError as error:
+        end_error = error
+        place = Place(_name(source), error.record, None, error.offset)
+        bad.append(violations_batch([(place, error)]))
+    return CheckedTables(_table(batches, schema), pa.Table.from_batches(bad, VIOLATIONS), end_error)
 
 
-def _check_names(columns: Sequence[Column], given: Sequence[str], *, has_raw: bool) -> None:
-    known = {RAW} if has_raw else set()
-    for column in columns:
-        known |= {column.name, *column.names_beside()}
-    for name in given:
-        if name not in known:
-            guess = near_miss(name, known)
-            raise DecodeError(f'unknown column "{shorten_name(name)}"{guess}')
-        if given.count(name) > 1:
-            raise DecodeError(f'two columns have the name "{name}"')
+def _table(batches: list[Any], schema: Any) -> Any:
+    """Return record batches as a table, with the columns of a schema and those of each batch."""
+    metadata = schema.metadata
+    for each in batches:
+        schema = merged(schema, each.schema)
+    schema = schema.with_metadata(metadata)
+    return pa.Table.from_batches([widened(each, schema) for each in batches], schema)
 
 
-def _messages(
-    reader: Any, class_: Any, columns: Sequence[Column], *, validate: bool, has_raw: bool
-) -> Iterator[Message]:
-    number = 0
-    for batch in reader:
-        if has_raw:
-            for data in batch.column(RAW).to_pylist():
-                yield from_binary(data, class_, validate=validate)
-            continue
-        values = [plain(column) for column in batch.columns]
-        for row in zip(*values, strict=True):
-            message = class_()
-            try:
-                fill(columns, dict(zip(batch.schema.names, row, strict=True)), message)
-            except ConversionError as error:
-                raise error.under(number).decode_error() from None
-            if validate:
-                validate_message(message)
-            number += 1
-            yield message
+#: Rows, and the errors of what has no row.
+Checked: TypeAlias = tuple[Any, list[tuple[Place, RecordError]]]
 
 
-def plain(array: Any) -> list[Any]:
-    """Return the values of an array: times as microseconds, structs as dicts, maps as pairs."""
-    type_ = array.type
-    if isinstance(array, pa.ExtensionArray):
-        return plain(array.storage)
-    if pa.types.is_timestamp(type_):
-        array = array.cast(pa.timestamp("us", tz=type_.tz)).view(pa.int64())
-    if pa.types.is_struct(type_):
-        children = [plain(each) for each in array.flatten()]
-        names = [field.name for field in type_]
-        rows = [dict(zip(names, cells, strict=True)) for cells in zip(*children, strict=True)]
-        rows = rows or [{} for _ in range(len(array))]
-        return [
-            row if valid else None
-            for row, valid in zip(rows, array.is_valid().to_pylist(), strict=True)
-        ]
-    if pa.types.is_map(type_):
-        items = list(zip(plain(array.keys), plain(array.items), strict=True))
-        return _split(array, items)
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return _split(array, plain(array.values))
-    values: list[Any] = array.to_pylist()
-    return values
+def _checked(
+    source: Iterable[Message] | StreamFile | bytes,
+    class_: Any,
+    format: StreamFormatName | None,
+    limits: Limits | None,
+    *,
+    validate: bool,
+    raw: bool,
+) -> Iterator[Checked]:
+    if is_stream(source):
+        stream: Any = source
+        format_ = stream_format(stream, format)
+        kernel = kernel_of(class_, format_, validate=validate, raw=raw, limits=limits)
+        name = _name(source)
+        for group in record_groups(stream, format_, kernel.limits):
+            batch, errors = kernel.rows(group.records())
+            places = list(group.places()) if errors else []
+            yield batch, [(Place(name, *places[index]), each) for index, each in errors.items()]
+        return
+    try:
+        waiting: Iterator[Message] = iter(source)  # type: ignore[arg-type]  # not a stream
+    except TypeError:
+        raise EncodeError(
+            "expected messages, or a path, an open binary file or bytes of a stream, got"
+            f" {shorten(source)}"
+        ) from None
+    start = 0
+    while messages := list(islice(waiting, GROUP_RECORDS)):
+        found = [_verdict(each, class_, validate=validate) for each in messages]
+        batch, errors = rows(class_, found, raw_bytes if raw else None)
+        yield batch, [(Place(None, start + i, None, None), each) for i, each in errors.items()]
+        start += len(messages)
 
 
-def _split(array: Any, items: list[Any]) -> list[Any]:
-    """Return the lists of an array of lists or maps, given all items."""
-    offsets, present = array.offsets.to_pylist(), array.is_valid().to_pylist()
-    return [
-        items[start:end] if valid else None
-        for start, end, valid in zip(offsets, offsets[1:], present, strict=False)
-    ]
+def _verdict(message: Message, class_: type[Message], *, validate: bool) -> Message | RecordError:
+    if not isinstance(message, class_):
+        raise EncodeError(f"expected a {class_.__name__}, got {shorten(message)}")
+    try:
+        if validate:
+            validate_message(message)
+    except (DecodeError, ValidationError) as error:
+        return error
+    return message
+
+
+def _name(source: object) -> str | None:
+    return fsdecode(source) if isinstance(source, (str, PathLike)) else None
+
+
+def _located(error: RecordError, place: Place) -> RecordError:
+    """Return the error of a record with its place, or that of a message with its number."""
+    if place.offset is None:
+        if not isinstance(error, EncodeError):
+            return error
+        dot = "." if error.path and not error.path.startswith("[") else ""
+        return EncodeError(error.reason, path=f"[{place.record}]{dot}{error.path}")
+    if isinstance(error, EncodeError):
+        return StreamError(
+            f"{error.path}: {error.reason}" if error.path else error.reason,
+            record=place.record,
+            offset=place.offset,
+            position=Position(place.line, 1) if place.line else None,
+            error=error,
+        )
+    return stream_error(place.record, place.offset, place.line or 0, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from crucible_ir.errors import DecodeError
@@ -49,17 +50,25 @@ NUMBER: Final = "{}_number"
 NANOS: Final = "{}_nanos"
 CUSTOM: Final = "custom_{}"
 
+#: The columns beside an open vocabulary.
+OPEN_BESIDE: Final[Mapping[str, Any]] = MappingProxyType({NUMBER: pa.int32(), CUSTOM: pa.string()})
+
 
 class Content(ABC):
     """The type of the values of a column.
 
     Attributes:
         type: The Arrow type.
-        patterns: The patterns of the names of the columns that may be beside it.
+        beside: The types of the columns that may be beside it, by the patterns of their names.
     """
 
     type: Any
-    patterns: tuple[str, ...] = ()
+    beside: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def complete_type(self) -> Any:
+        """The Arrow type with all columns that may be beside those inside it."""
+        return self.type
 
     @abstractmethod
     def cells(self, values: Values) -> Cells:
@@ -113,7 +122,7 @@ class EnumContent(ValueContent):
     """Enum values, as their short names."""
 
     type = STRINGS
-    patterns = (NUMBER,)
+    beside = MappingProxyType({NUMBER: pa.int32()})
 
     def __init__(self, field: Field) -> None:
         assert field.enum is not None
@@ -133,7 +142,7 @@ class EnumContent(ValueContent):
             for value, text in zip(values, texts, strict=True)
         ]
         if unnamed.count(None) < len(unnamed):
-            beside[NUMBER] = pa.array(unnamed, pa.int32())
+            beside[NUMBER] = pa.array(unnamed, self.beside[NUMBER])
         return Cells(pa.array(texts, self.type), beside)
 
     def read(self, cell: Any, beside: Mapping[str, Any]) -> Any:
@@ -151,7 +160,7 @@ class TimestampContent(MessageContent):
     """Timestamps in microseconds and UTC."""
 
     type = pa.timestamp("us", tz="UTC")
-    patterns = (NANOS,)
+    beside = MappingProxyType({NANOS: pa.int16()})
 
     def cells(self, values: Values) -> Cells:
         """Return the cells of values."""
@@ -171,7 +180,7 @@ class TimestampContent(MessageContent):
             nanos.append(rest or None)
         beside = {}
         if nanos.count(None) < len(nanos):
-            beside[NANOS] = pa.array(nanos, pa.int16())
+            beside[NANOS] = pa.array(nanos, self.beside[NANOS])
         return Cells(pa.array(micros, pa.int64()).view(self.type), beside)
 
     def fill(self, cell: Any, beside: Mapping[str, Any], message: Any) -> None:

@@ -52,6 +52,22 @@ OTHER_IDS: Mapping[str, OtherId] = MappingProxyType(
         "decode": OtherId(
             "error", "A document must have its format and its type.", _DECODE_EXAMPLES
         ),
+        "table.unknown_field": OtherId(
+            "error",
+            "A table without the column raw has no place for unknown fields.",
+            (
+                "A newer schema may have the field. With --raw, or raw=True, the table also has the"
+                " bytes of each message.",
+            ),
+        ),
+        "table.value": OtherId(
+            "error",
+            "A value of a table must be one that Arrow or JSON can represent.",
+            (
+                "Fails   a timestamp outside the years 1 to 9999, or a NaN in opaque JSON",
+                "Passes  all that satisfies the rules of the schema, but for such opaque JSON",
+            ),
+        ),
         "release.newer": OtherId(
             "finding",
             "A document for an older release contains nothing that is newer.",

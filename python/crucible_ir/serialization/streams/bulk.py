@@ -92,7 +92,7 @@ def validate_many(
     record 1 at line 2: name: must not be empty [required]
     """
     reader = ChunkReader(
-        _stream_format(source, format),
+        stream_format(source, format),
         message_type(type),
         limits or Limits(),
         threads=_positive(threads),
@@ -159,11 +159,11 @@ def bulk_records(
     [0, 14] 03 0a 01 61 03 0a 01 62
     """
     reader = ChunkReader(
-        _stream_format(source, format),
+        stream_format(source, format),
         message_type(type),
         limits or Limits(),
         validate=validate,
-        to=None if to is None else _stream_format(source, to),
+        to=None if to is None else stream_format(source, to),
         threads=_positive(threads),
     )
     return _read(source, reader, on_bad, count)
@@ -178,7 +178,7 @@ def _read(
         yield from reader.chunks(opened, on_bad, count)
 
 
-def _stream_format(source: StreamFile | bytes, name: str | None) -> StreamFormat:
+def stream_format(source: StreamFile | bytes, name: str | None) -> StreamFormat:
     """Return the stream format of a name, or without one that of a path's extension."""
     names = ", ".join(STREAM_FORMATS)
     if name is not None:

@@ -272,7 +272,7 @@ def decode_batches(
             index = len(batch.records) - 1 - length_hint(records)
             ends = ends or batch.ends()
             if not good:
-                decoded = _decode(data, reader, parsed, batch.problem)
+                decoded = batch.problem or decode_uncertain(data, reader, parsed)
                 if isinstance(decoded, (Exception, str)):
                     if count is not None:
                         count.skipped += 1
@@ -291,19 +291,16 @@ def decode_batches(
         before += len(batch.records)
 
 
-def _decode(
-    data: bytes, reader: RecordReader, parsed: Message | Exception, problem: str
-) -> Message | DecodeError | ValidationError | str:
-    """Decode a record that is not certainly good, or return its error or problem.
+def decode_uncertain(
+    data: bytes, reader: RecordReader, parsed: Message | Exception
+) -> Message | DecodeError | ValidationError:
+    """Decode a record that is not certainly good, or return its error.
 
     Args:
         data: The record.
         reader: The reader.
         parsed: The message that was parsed, or the exception of that or of the guard.
-        problem: The reason why the bytes of the record are missing; empty if they are not.
     """
-    if problem:
-        return problem
     if not isinstance(parsed, Exception):
         return reader.check(parsed, data) or parsed
     if reader.is_final and isinstance(parsed, (DecodeError, ValidationError)):

@@ -1,0 +1,191 @@
+"""The kernel of jobs: records of a stream become rows of a table, and violations.
+
+It is a pure function of a record batch, so that a pool of processes, Ray and Spark run it alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from crucible_ir.bulk.batches import raw_bytes, rows
+from crucible_ir.bulk.contents import pa
+from crucible_ir.bulk.schemas import arrow_schema, widened
+from crucible_ir.bulk.violations import VIOLATIONS as VIOLATIONS
+from crucible_ir.bulk.violations import Place, RecordError, violations_batch
+from crucible_ir.errors import DecodeError, ValidationError, shorten
+from crucible_ir.schema.types import message_type
+from crucible_ir.schema.unknown_fields import reject_own_unreadable
+from crucible_ir.serialization.limits import Limits
+from crucible_ir.serialization.streams.bulk import stream_format
+from crucible_ir.serialization.streams.records import decode_uncertain, within_limits
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from crucible_ir.serialization.streams.bulk import StreamFormatName
+    from crucible_ir.serialization.streams.formats import StreamFormat
+    from crucible_ir.serialization.streams.records import RecordReader
+
+#: The schema of records. The kernel needs the first two columns, and copies the others.
+RECORDS: Final = pa.schema(
+    [
+        pa.field("record", pa.int64(), nullable=False),
+        pa.field("data", pa.binary()),
+        pa.field("source", pa.string()),
+        pa.field("line", pa.int64()),
+        pa.field("offset", pa.int64()),
+    ]
+)
+
+#: The columns that must be there.
+_REQUIRED: Final = ("record", "data")
+
+
+def check_records(
+    batch: Any,
+    type: str | type[Message],
+    *,
+    format: StreamFormatName = "delimited",
+    validate: bool = True,
+    raw: bool = False,
+    limits: Limits | None = None,
+) -> tuple[Any, Any]:
+    """Return the good records as rows, and the violations of the others.
+
+    Args:
+        batch: The records, a `pyarrow.RecordBatch`. The column ``record`` has their numbers, and
+            ``data`` has their bytes, without the size of a binary message or the line break; null
+            for a record that was over the limit. The columns ``source``, ``line`` and ``offset``
+            may be there; they are copied to the violations.
+        type: The class of the messages or its name.
+        format: The format of the stream that the records come from.
+        validate: Whether each message must satisfy the rules of the schema.
+        raw: Whether to add a column ``raw`` with the bytes of each message, which keeps unknown
+            fields. Without it, a record with unknown fields is bad.
+        limits: The limits on records and their messages.
+
+    Returns:
+        Two record batches. The first has the good records in their order, in the complete schema of
+        the type: see `arrow_schema`. The second has the schema `VIOLATIONS`; every bad record is in
+        it, with at most 100 violations. The rule id is ``decode`` for a record that cannot be read,
+        ``table.unknown_field`` for unknown fields, and ``table.value`` for a value that Arrow
+        cannot represent.
+
+    Raises:
+        DecodeError: It is not a record batch, or a column is missing.
+        EncodeError: There is a column ``raw``, and the messages have a field of this name.
+        UnknownFormatError: No stream format has this name.
+
+    >>> import pyarrow
+    >>> records = pyarrow.record_batch({"record": [0, 1], "data": [b'{"name": "a"}', b"{}"]})
+    >>> good, violations = check_records(records, "StageDef", format="jsonl")
+    >>> good.column("name").to_pylist()
+    ['a']
+    >>> violations.select(["record", "path", "rule_id"]).to_pylist()
+    [{'record': 1, 'path': 'name', 'rule_id': 'required'}]
+    """
+    kernel = kernel_of(type, stream_format(b"", format), validate=validate, raw=raw, limits=limits)
+    columns = _columns(batch)
+    good, errors = kernel.rows(columns["data"])
+    good = widened(good, arrow_schema(kernel.class_, raw=raw, complete=True))
+    places = (Place(*(columns[name][index] for name in Place._fields)) for index in errors)
+    return good, violations_batch(zip(places, errors.values(), strict=True))
+
+
+def kernel_of(
+    type: str | type[Message],
+    format_: StreamFormat,
+    *,
+    validate: bool,
+    raw: bool,
+    limits: Limits | None,
+) -> Kernel:
+    """Return the kernel of a message type and a format; errors as in `check_records`."""
+    class_: Any = message_type(type)
+    arrow_schema(class_, raw=raw)
+    limits = limits or Limits()
+    reader = within_limits(format_.reading(class_, validate), limits)
+    return Kernel(class_, format_, reader, raw, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Converts records of one type and format.
+
+    Attributes:
+        class_: The class of the messages.
+        format_: The format of the stream.
+        reader: Reads the message of a record.
+        raw: Whether there is a column ``raw``.
+        limits: The limits on records and their messages.
+    """
+
+    class_: Any
+    format_: StreamFormat
+    reader: RecordReader
+    raw: bool
+    limits: Limits
+
+    def rows(self, records: Sequence[bytes | None]) -> tuple[Any, dict[int, RecordError]]:
+        """Convert records.
+
+        Args:
+            records: The bytes of each record; ``None`` for one over the limit.
+
+        Returns:
+            The good records as a `pyarrow.RecordBatch` with the columns that they need, and the
+            errors of the others by their indexes, in order.
+        """
+
+        def raw(index: int, message: Message) -> bytes:
+            # The bytes of a binary stream, which to write the message again might change.
+            own = None if self.format_.record.is_text else records[index]
+            return raw_bytes(index, message) if own is None else own
+
+        return rows(self.class_, map(self._read, records), raw if self.raw else None)
+
+    def _read(self, data: bytes | None) -> Message | DecodeError | ValidationError:
+        most = self.limits.max_frame_bytes
+        if data is None or len(data) > most:
+            return DecodeError(f"the record is over the limit of {most} bytes (max_frame_bytes)")
+        reader = self.reader
+        if reader.certain is not None and (certain := reader.certain(data)) is not None:
+            return certain
+        try:
+            message = reader.parse(data)
+            good = reader.guard(message)
+            if UnknownFieldSet(message):
+                reject_own_unreadable(message)
+        except Exception as error:
+            return decode_uncertain(data, reader, error)
+        return message if good else decode_uncertain(data, reader, message)
+
+
+def _columns(batch: Any) -> dict[str, list[Any]]:
+    """Return the columns of records; those that are missing have nulls.
+
+    Raises:
+        DecodeError: It is not a record batch, or a column is missing or has another type.
+    """
+    if not isinstance(batch, pa.RecordBatch):
+        raise DecodeError(f"expected a pyarrow.RecordBatch of records, got {shorten(batch)}")
+    columns = {}
+    for field in RECORDS:
+        index = batch.schema.get_field_index(field.name)
+        if index < 0 and field.name in _REQUIRED:
+            raise DecodeError(f'the record batch has no column "{field.name}"')
+        column = batch.column(index) if index >= 0 else pa.nulls(len(batch), field.type)
+        try:
+            values = column.cast(field.type).to_pylist()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise DecodeError(
+                f'the column "{field.name}" has the type {column.type}; expected {field.type}'
+            ) from None
+        columns[field.name] = values
+    if None in columns["record"]:
+        raise DecodeError('the column "record" has nulls')
+    return columns
