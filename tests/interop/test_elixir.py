@@ -15,7 +15,7 @@ from interop.guides import follow, version_of_the_guides
 from interop.programs import run
 from interop.secured import write_certificate
 from interop.toolchains import ELIXIR, require
-from pages import ROOT, check_commands, check_links, check_python, files
+from pages import ROOT, check_commands, check_links, check_page, check_python, files
 from web.http_servers import LOOPBACK, http_exchange
 
 import crucible_ir as ir
@@ -122,6 +122,23 @@ def test_the_programs_of_the_page_call_an_exchange(tmp_path: Path, guarded: Guar
     assert events["e1"].feedback_type == ir.v1.FeedbackType.FEEDBACK_TYPE_THUMBS
     assert (events["e2"].latency_ms, events["e2"].feedback_value.number_value) == (182, 4)
     run("mix format --check-formatted *.ex *.exs", folder)
+
+
+@pytest.mark.toolchain
+def test_the_tutorial_runs_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(ELIXIR)
+    page = (DOCS / "tutorials" / "elixir-beside-python.md").read_text(encoding="utf-8")
+    starts: list[str] = []
+    with http_exchange(tmp_path) as running:
+        monkeypatch.setenv("CRUCIBLE_IR_SERVER", str(running.server.address))
+        page = page.replace("127.0.0.1:7551", str(running.server.address))
+        page = page.replace("http://127.0.0.1:8080", running.url)
+        for name, text in {**files(page), "exchange.ex": files(PAGE)["exchange.ex"]}.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        page = re.sub(r"^```elixir\n.*?^```\n", "", page, flags=re.DOTALL | re.MULTILINE)
+        ran = check_page(page, "tutorial", tmp_path, {"elixir", "crucible-ir"}, starts.append)
+    assert (ran["python"], ran["console"], len(starts)) == (2, 3, 1)
+    run("mix format --check-formatted lookup.exs feedback.exs", tmp_path)
 
 
 @pytest.mark.toolchain
