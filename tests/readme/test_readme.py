@@ -27,6 +27,7 @@ PAGES = (
     "index.md",
     "bulk.md",
     "python.md",
+    "validation.md",
     "command-line.md",
     "json.md",
     "bundles.md",

@@ -24,12 +24,19 @@ class Section:
 
 #: The sections. A page of docs/ that none of them names is a guide.
 SECTIONS = (
-    Section("Start", ("install", "tour"), "tutorials"),
+    Section(
+        "Start",
+        (
+            *("install", "tour", "tutorials/first-experiment", "tutorials/feedback-to-parquet"),
+            *("tutorials/elixir-beside-python", "tutorials/mlflow", "comparison"),
+        ),
+        "tutorials",
+    ),
     Section(
         "Guides",
         (
-            *("python", "json", "command-line", "exchange", "http", "console", "interchange"),
-            *("bundles", "bulk"),
+            *("python", "validation", "json", "command-line", "exchange", "operations", "http"),
+            *("console", "interchange", "bundles", "bulk"),
         ),
         "",
     ),

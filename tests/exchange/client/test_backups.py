@@ -16,7 +16,7 @@ import pytest
 from cli.command_line import run
 from exchange import postgresql
 from exchange.client.served import Served
-from exchange.client.test_docs import GUIDE
+from exchange.client.test_docs import OPERATIONS
 from exchange.publications import event, publication
 from exchange.store.test_faults import until_listening
 from exchange.store.test_upgrading import make_old_store
@@ -114,7 +114,7 @@ def test_a_backup_replaces_no_store(served: Served, tmp_path: Path) -> None:
 
 def test_nothing_is_acknowledged_without_the_file(served: Served) -> None:
     store = store_of(served)
-    with ExchangeClient(served.address, timeout=2, retry=QUICK) as client:
+    with ExchangeClient(served.address, timeout=5, retry=QUICK) as client:
         publish(client, 1)
         away = store.rename(store.with_name("away.db"))
         with pytest.raises(UnavailableError):
@@ -281,7 +281,9 @@ async def test_the_guides_commands_back_up_and_restore_postgresql(
     await store.publish(publication("kept"))
     await store.ingest([event("e")])
     dump, restore, begin = re.findall(
-        r"^(?:pg_dump|pg_restore|crucible-ir restore --store postgresql:).*$", GUIDE, re.MULTILINE
+        r"^(?:pg_dump|pg_restore|crucible-ir restore --store postgresql:).*$",
+        OPERATIONS,
+        re.MULTILINE,
     )
     programs = cluster.programs
 

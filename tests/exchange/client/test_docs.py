@@ -25,7 +25,9 @@ from crucible_ir.cli.commands.exchange import serve
 from crucible_ir.cli.program import program
 from crucible_ir.exchange import AsyncExchangeClient, ExchangeClient, Tls
 
-GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "exchange.md").read_text()
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+GUIDE = (DOCS / "exchange.md").read_text(encoding="utf-8")
+OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 
 
 def test_the_guide_has_exactly_the_errors_that_exist() -> None:
@@ -44,7 +46,7 @@ def test_the_guide_has_exactly_the_methods_that_exist() -> None:
 
 
 def test_every_option_of_the_guides_commands_exists() -> None:
-    for line in re.findall(r"^crucible-ir .*$", GUIDE, re.MULTILINE):
+    for line in re.findall(r"^crucible-ir .*$", GUIDE + OPERATIONS, re.MULTILINE):
         words = line.partition("#")[0].split()[1:]
         context = Context(program)
         command: Command | None = program.get_command(context, words[0])
@@ -61,7 +63,7 @@ def test_every_option_of_the_guides_commands_exists() -> None:
 
 def options_table() -> dict[str, tuple[str, str]]:
     """Return the default and the meaning of each option in the guide's table."""
-    table = GUIDE.split("| option | default | meaning |\n|---|---|---|\n")[1].split("\n\n")[0]
+    table = OPERATIONS.split("| option | default | meaning |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
     return {name.strip("`"): (default.strip("` "), meaning) for name, default, meaning in rows}
 

@@ -42,7 +42,7 @@ from crucible_ir.exchange.server.services.workers import Workers
 from crucible_ir.exchange.server.serving import ExchangeServer
 from crucible_ir.exchange.store import Store, open_store
 
-GUIDE = (Path(__file__).resolve().parents[4] / "docs" / "exchange.md").read_text()
+GUIDE = (Path(__file__).resolve().parents[4] / "docs" / "operations.md").read_text()
 
 PREFIX = "crucible_ir_exchange_"
 
@@ -110,7 +110,7 @@ def test_the_guide_lists_exactly_the_metrics_that_exist(tmp_path: Path) -> None:
         (name, kind, "`method`, `protocol`" if name.endswith("_not_begun_total") else labels, text)
         for name, kind, labels, text in rows
     }
-    table = GUIDE.split("### Metrics and logs")[1].split("\n## ")[0]
+    table = GUIDE.split("## Metrics and logs")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", table, re.MULTILINE)
     expected = "\n".join(f"| `{a}` | {b} | {c} | {d} |" for a, b, c, d in sorted(rows))
     assert set(listed) == rows, expected
