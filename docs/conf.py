@@ -21,6 +21,8 @@ suppress_warnings = ["misc.highlighting_failure"]
 highlight_language = "none"
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = f"Crucible IR {VERSION}"
 html_copy_source = False
 html_show_sourcelink = False

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from docs_site.messages import message_pages
 from docs_site.navigation import START, contents
+from docs_site.rules import rule_pages
 from docs_site.written_pages import written_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +34,7 @@ def main() -> int:
 
 def site_files() -> dict[str, str | bytes]:
     """Return every file that Sphinx reads, by its path in the source of the site."""
-    files = written_pages(ROOT)
+    files = {**written_pages(ROOT), **message_pages(), **rule_pages()}
     names = [path.removesuffix(".md") for path in files if path.endswith(".md")]
     start = f"{START}.md"
     return {**files, start: f"{files[start]!s}\n{contents(names)}\n"}

@@ -19,14 +19,25 @@ def test_a_rule_is_explained_with_its_declarations_and_two_examples() -> None:
     assert result.status == 0
     assert result.lines[:2] == ["double.gte (rule)", "  must be greater than or equal to <gte>"]
     assert any("Hedging.budget_percent" in line for line in result.lines)
-    assert [line.split()[:2] for line in result.lines[-2:]] == [
+    assert [line.split()[:2] for line in result.lines[-4:]] == [
         ["Fails", "Hedging"],
         ["Passes", "Hedging"],
+        [],
+        ["Documentation:", "rules.html#double-gte"],
     ]
 
 
 def test_a_lint_is_explained() -> None:
     assert run("explain", "ensemble.weights_sum").lines[0] == "ensemble.weights_sum (lint, info)"
+
+
+def test_the_page_is_a_link_where_the_address_of_the_site_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRUCIBLE_IR_DOCS", "https://docs.example.com/ir/")
+    assert run("explain", "ensemble.weights_sum").lines[-1] == (
+        "Documentation: https://docs.example.com/ir/lints.html#ensemble-weights-sum"
+    )
 
 
 def test_without_an_id_every_rule_and_lint_is_listed() -> None:

@@ -47,7 +47,7 @@ SECTIONS = (
             *("typescript", "elixir", "cpp", "conformance"),
         ),
     ),
-    Section("Reference", ("specification", "lints", "performance")),
+    Section("Reference", ("messages", "rules", "lints", "specification", "performance")),
     Section("Project", ("architecture", "contributing", "security", "changelog")),
 )
 

@@ -112,6 +112,18 @@ class Explanation:
     kind: str = "rule"
     notes: tuple[str, ...] = ()
 
+    @property
+    def page(self) -> str:
+        """The section of the documentation site about it, from the site's root.
+
+        >>> explain("double.gte").page, explain("ensemble.weights_sum").page
+        ('rules.html#double-gte', 'lints.html#ensemble-weights-sum')
+        """
+        if self.kind == "standard rule":
+            return "rules.html#rules-of-requests"
+        name = "rules" if self.severity is None else "lints"
+        return f"{name}.html#{re.sub('[^a-z0-9]+', '-', self.id.lower())}"
+
     def __str__(self) -> str:
         kind = self.kind if self.severity is None else f"{self.kind}, {self.severity}"
         blocks = [f"{self.id} ({kind})\n  {self.meaning}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ from click.shell_completion import CompletionItem
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, Session
 from crucible_ir.errors import printable
+
+#: The environment variable with the address of a copy of the documentation site.
+DOCS_VARIABLE = "CRUCIBLE_IR_DOCS"
 
 _EXAMPLES = (
     ("crucible-ir explain double.gte_lte", "A rule, by the id in brackets after a violation."),
@@ -28,6 +32,12 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
     return [CompletionItem(name) for name in ids if name.startswith(incomplete)]
 
 
+def _place(page: str) -> str:
+    """Return the address of a page; its name alone where the address of the site is not known."""
+    site = os.environ.get(DOCS_VARIABLE, "").rstrip("/")
+    return f"{site}/{page}" if site else page
+
+
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("rule", required=False, shell_complete=_complete)
 @click.pass_obj
@@ -35,8 +45,9 @@ def command(session: Session, rule: str | None) -> int:
     """Explain a rule or a lint.
 
     RULE is the id in brackets after a violation, a lint finding or another error. The explanation
-    says where a rule is declared, with an example that passes and one that fails. Without RULE, all
-    ids are listed.
+    says where a rule is declared, with an example that passes and one that fails, and names its
+    section of the documentation: with a link if CRUCIBLE_IR_DOCS is the address of your copy.
+    Without RULE, all ids are listed.
     """
     from crucible_ir.linting import LINTS
     from crucible_ir.validation.explain import explain, rule_ids
@@ -44,7 +55,8 @@ def command(session: Session, rule: str | None) -> int:
 
     console = session.out()
     if rule is not None:
-        lines = str(explain(rule)).split("\n")
+        explanation = explain(rule)
+        lines = [*str(explanation).split("\n"), "", f"Documentation: {_place(explanation.page)}"]
         console.print("\n".join(map(printable, lines)))
         return GOOD
     console.print("Rules", style="name")
