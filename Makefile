@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# The Python of the system, for its packages.
+SYSTEM_PYTHON ?= /usr/bin/python3
 # How many processes run the tests; 0 runs them in one, as a debugger needs.
 JOBS ?= 2
 # The seconds that `make fuzz` gives each decoder.
@@ -13,6 +15,7 @@ VENV_GENERATE := .venv-generate
 VENV_PROTOBUF6 := .venv-protobuf6
 VENV_FUZZ := .venv-fuzz
 VENV_INTERCHANGE := .venv-interchange
+VENV_TRAINER := .venv-trainer
 VENV_WEB := .venv-web
 VENV_NATIVE := .venv-native
 VENV_WHEELS := .venv-wheels
@@ -46,7 +49,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo check test nightly interop test-interchange test-web witness \
+.PHONY: help setup run demo check test nightly interop test-interchange test-trainer test-web witness \
 	test-protobuf6 native lint-native test-native fuzz-native native-wheels \
 	lint format \
 	check-format types generate check-generated breaking release-image check-package docs bench \
@@ -83,6 +86,9 @@ interop: setup ## Run the tests of the other languages whose tools are installed
 # The servers of others start slowly, so one process runs all tests of a file.
 test-interchange: $(VENV_INTERCHANGE)/.installed ## Run the tests against the SDKs and servers of others
 	$(VENV_INTERCHANGE)/bin/python $(PYTEST) --dist loadfile -m judge tests/interchange/judges $(ARGS)
+
+test-trainer: $(VENV_TRAINER)/.installed ## Test the callback in a Trainer of Hugging Face (needs PyTorch)
+	$(VENV_TRAINER)/bin/python -m pytest -m trainer tests/tracking/trainer $(ARGS)
 
 # The tests of a file share a server, so one process runs them.
 test-web: $(VENV_WEB)/.installed ## Test the console in a browser, and the HTTP API with tools of others
@@ -194,7 +200,7 @@ bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,
 	PYTHONPATH=tests $(VENV_WEB)/bin/python -m benchmarks.web $(ARGS)
 
 clean: ## Remove everything that the other targets create
-	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_WEB) \
+	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_TRAINER) $(VENV_WEB) \
 		$(VENV_NATIVE) $(VENV_WHEELS) $(VENV_DOCS) native/target native/fuzz/artifacts third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
@@ -233,6 +239,15 @@ $(VENV_FUZZ)/.installed: pyproject.toml $(VERSION)
 $(VENV_INTERCHANGE)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable . --group interchange
+	@touch $@
+
+# PyTorch is a package of the system and of its Python.
+$(VENV_TRAINER)/.installed: pyproject.toml $(VERSION)
+	@$(SYSTEM_PYTHON) -c 'import torch, venv' || { echo "$(SYSTEM_PYTHON) has no PyTorch: install \
+python3-torch and python3-venv, or name another, as in: make $(MAKECMDGOALS) SYSTEM_PYTHON=python3.12"; exit 1; }
+	$(SYSTEM_PYTHON) -m venv --clear --system-site-packages $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet --editable . --group trainer
 	@touch $@
 
 $(VENV_WEB)/.installed: pyproject.toml $(VERSION)

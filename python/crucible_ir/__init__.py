@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from crucible_ir.serialization.yaml import to_yaml as to_yaml
     from crucible_ir.showing import MessageView as MessageView
     from crucible_ir.showing import show as show
+    from crucible_ir.tracking import TrackingCallback as TrackingCallback
     from crucible_ir.tracking import TrackingError as TrackingError
     from crucible_ir.tracking import TrackingWarning as TrackingWarning
     from crucible_ir.tracking import read_run as read_run
@@ -147,6 +148,7 @@ _MODULES = {
     "crucible_ir.serialization.yaml": ("from_yaml", "to_yaml"),
     "crucible_ir.showing": ("MessageView", "show"),
     "crucible_ir.tracking": (
+        "TrackingCallback",
         "TrackingError",
         "TrackingWarning",
         "read_run",

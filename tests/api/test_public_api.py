@@ -59,7 +59,7 @@ ADDED = {
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     *("requires", "ReleaseError"),
-    *("track", "read_run", "upload_run", "TrackingError", "TrackingWarning"),
+    *("track", "read_run", "upload_run", "TrackingError", "TrackingWarning", "TrackingCallback"),
     *("__version__", "native"),
 }
 

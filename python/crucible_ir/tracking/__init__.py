@@ -21,6 +21,15 @@ exchange requires ``crucible-ir[exchange]``.
 from crucible_ir.tracking.destinations import TrackingError
 from crucible_ir.tracking.run_file import read_run
 from crucible_ir.tracking.tracker import Tracker, TrackingWarning, track
+from crucible_ir.tracking.trainer_callback import TrackingCallback
 from crucible_ir.tracking.uploading import upload_run
 
-__all__ = ["Tracker", "TrackingError", "TrackingWarning", "read_run", "track", "upload_run"]
+__all__ = [
+    "Tracker",
+    "TrackingCallback",
+    "TrackingError",
+    "TrackingWarning",
+    "read_run",
+    "track",
+    "upload_run",
+]
