@@ -21,6 +21,7 @@ from exchange.publications import event
 from sqlalchemy import create_engine, make_url
 
 from crucible_ir import v1
+from crucible_ir.exchange import tally
 from crucible_ir.exchange.server.services.event_rows import event_rows
 from crucible_ir.exchange.store import open_store
 from crucible_ir.exchange.store.errors import ResultTooLargeError, SummariesBehindError
@@ -33,7 +34,7 @@ from crucible_ir.exchange.store.records import (
     SummaryLimits,
     SummaryQuery,
 )
-from crucible_ir.exchange.store.summaries import roll_ups, tally
+from crucible_ir.exchange.store.summaries import roll_ups
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND

@@ -11,6 +11,10 @@ from crucible_ir.errors import Violation
 from crucible_ir.exchange import v1
 from crucible_ir.exchange.client.errors import ExchangeError
 from crucible_ir.exchange.client.statuses import error_of_item, violations_of
+from crucible_ir.exchange.summaries import Latency as Latency
+from crucible_ir.exchange.summaries import Numbers as Numbers
+from crucible_ir.exchange.summaries import Summary as Summary
+from crucible_ir.exchange.summaries import Thumbs as Thumbs
 from crucible_ir.schema import vocabulary
 from crucible_ir.schema.releases import is_before
 from crucible_ir.schema.types import content_of
@@ -487,20 +491,6 @@ class ErasedFeedback:
     pending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """A summary of latencies in milliseconds, as the message ``LatencySummary``."""
-
-    count: int
-    mean_ms: float
-    min_ms: int
-    p50_ms: int
-    p90_ms: int
-    p95_ms: int
-    p99_ms: int
-    max_ms: int
-
-
 class ExportedEvent(NamedTuple):
     """A feedback event, who handed it in, and whether it was redacted.
 
@@ -521,106 +511,6 @@ class ExportedEvent(NamedTuple):
         pairs = zip_longest(answer.events, answer.publishers)
         for index, (event, publisher) in enumerate(pairs):
             yield cls(event, publisher or None, index in redacted)
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbs:
-    """How many events are thumbs up or down, and the share of up, as the message ThumbsSummary."""
-
-    up: int
-    down: int
-    share_up: float
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """The values of events that are numbers, as the message ``NumberSummary``.
-
-    Attributes:
-        count: The number of values.
-        mean: The mean.
-        standard_deviation: The standard deviation, of the values as the whole population.
-        histogram: The number of values by value, rounded to two significant digits; ascending.
-        other: The number of values that the histogram leaves out.
-    """
-
-    count: int
-    mean: float
-    standard_deviation: float
-    histogram: dict[float, int]
-    other: int
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A summary of the feedback events of one type in one time bucket.
-
-    Attributes:
-        feedback_type: The type's name; ``None`` for events without one.
-        start_time: The start of the bucket; ``None`` if there is one bucket for all time.
-        count: The number of events.
-        latency: The latencies of the answers; ``None`` if no event has one.
-        deployment_id: The deployment that answered; ``None`` for events without one, and if the
-            summary is not grouped by it.
-        model_version: The model version that answered; ``None`` likewise.
-        name: The criterion of the feedback; ``None`` likewise.
-        thumbs: The thumbs; ``None`` if no event has one.
-        numbers: The values that are numbers, such as ratings; ``None`` if no event has one.
-        labels: The number of events by label, the most frequent first.
-        other_labels: The number of events with other labels.
-    """
-
-    feedback_type: str | None
-    start_time: datetime | None
-    count: int
-    latency: Latency | None
-    deployment_id: str | None = None
-    model_version: str | None = None
-    name: str | None = None
-    thumbs: Thumbs | None = None
-    numbers: Numbers | None = None
-    labels: dict[str, int] = field(default_factory=dict)
-    other_labels: int = 0
-
-    @classmethod
-    def of(cls, summary: v1.FeedbackSummary) -> Summary:
-        """Convert the message."""
-        latency = summary.latency
-        return cls(
-            summary.feedback_type if summary.HasField("feedback_type") else None,
-            _datetime(summary.start_time) if summary.HasField("start_time") else None,
-            summary.count,
-            Latency(
-                latency.count,
-                latency.mean_ms,
-                latency.min_ms,
-                latency.p50_ms,
-                latency.p90_ms,
-                latency.p95_ms,
-                latency.p99_ms,
-                latency.max_ms,
-            )
-            if summary.HasField("latency")
-            else None,
-            deployment_id=summary.deployment_id if summary.HasField("deployment_id") else None,
-            model_version=summary.model_version if summary.HasField("model_version") else None,
-            name=summary.name if summary.HasField("name") else None,
-            thumbs=_thumbs(summary.thumbs) if summary.HasField("thumbs") else None,
-            numbers=_numbers(summary.numbers) if summary.HasField("numbers") else None,
-            labels={each.label: each.count for each in summary.labels},
-            other_labels=summary.other_labels,
-        )
-
-
-def _thumbs(thumbs: v1.ThumbsSummary) -> Thumbs:
-    return Thumbs(thumbs.up, thumbs.down, thumbs.share_up)
-
-
-def _numbers(numbers: v1.NumberSummary) -> Numbers:
-    histogram = {each.value: each.count for each in numbers.histogram}
-    return Numbers(
-        numbers.count, numbers.mean, numbers.standard_deviation, histogram, numbers.other
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crucible_ir.exchange.content import FieldValue, NumberValue
-    from crucible_ir.exchange.store.summaries.tally import Tally
+    from crucible_ir.exchange.tally import Tally
     from crucible_ir.exchange.transitions import Transition
     from crucible_ir.schema.references import FieldReference
     from crucible_ir.v1 import MetricsSnapshot, TrainingRun

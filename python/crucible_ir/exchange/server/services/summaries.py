@@ -6,12 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from crucible_ir.exchange import v1
-from crucible_ir.exchange.server.services.conversions import timestamp_message
 from crucible_ir.exchange.store.records import EventTally, Grouping
-from crucible_ir.exchange.store.summaries.tally import Tally, bucket_latency
-
-#: The most labels of a summary.
-MAX_LABELS: Final = 100
+from crucible_ir.exchange.summaries import Group, summary_message
+from crucible_ir.exchange.tally import Tally, bucket_latency
 
 _GROUPINGS: Final = {
     v1.SummaryGrouping.SUMMARY_GROUPING_DEPLOYMENT: Grouping.DEPLOYMENT,
@@ -34,44 +31,11 @@ def summaries_of(tallies: Iterable[EventTally]) -> v1.SummarizeResponse:
             *("" if name is None else name for name in group[1:5]),
         ),
     )
-    return v1.SummarizeResponse(summaries=map(_summary, ordered))
-
-
-def _summary(group: EventTally) -> v1.FeedbackSummary:
-    tally = group.tally
-    labels = sorted(tally.labels.items(), key=lambda item: (-item[1], item[0]))
-    return v1.FeedbackSummary(
-        feedback_type=group.feedback_type,
-        start_time=None if group.bucket is None else timestamp_message(group.bucket),
-        count=tally.events,
-        latency=latency_summary(tally),
-        deployment_id=group.deployment_id,
-        model_version=group.model_version,
-        name=group.name,
-        thumbs=_thumbs(tally),
-        numbers=_numbers(tally),
-        labels=(v1.LabelCount(label=label, count=count) for label, count in labels[:MAX_LABELS]),
-        other_labels=tally.other_labels + sum(count for _, count in labels[MAX_LABELS:]),
-    )
-
-
-def _thumbs(tally: Tally) -> v1.ThumbsSummary | None:
-    total = tally.up + tally.down
-    if not total:
-        return None
-    return v1.ThumbsSummary(up=tally.up, down=tally.down, share_up=tally.up / total)
-
-
-def _numbers(tally: Tally) -> v1.NumberSummary | None:
-    if not tally.numbers:
-        return None
-    counts = sorted((float(text), count) for text, count in tally.number_counts.items())
-    return v1.NumberSummary(
-        count=tally.numbers,
-        mean=tally.mean,
-        standard_deviation=tally.deviation,
-        histogram=(v1.NumberCount(value=value, count=count) for value, count in counts),
-        other=tally.other_numbers,
+    return v1.SummarizeResponse(
+        summaries=(
+            summary_message(Group(*group[:5]), group.tally, latency_summary(group.tally))
+            for group in ordered
+        )
     )
 
 

@@ -12,7 +12,7 @@ from crucible_ir import v1
 from crucible_ir.exchange.store.records import Microseconds
 from crucible_ir.exchange.store.statements.names import NO_NAME, numbers_of, parts
 from crucible_ir.exchange.store.statements.tables import feedback_events
-from crucible_ir.exchange.store.summaries.tally import CORRECTION, THUMBS, Tally
+from crucible_ir.exchange.tally import CORRECTION, THUMBS, Tally
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Executable

@@ -27,7 +27,7 @@ from crucible_ir.exchange.store.summaries.counting import (
     is_superseded,
     superseded_by,
 )
-from crucible_ir.exchange.store.summaries.tally import Tally
+from crucible_ir.exchange.tally import Tally
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

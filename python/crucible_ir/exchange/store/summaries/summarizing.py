@@ -32,7 +32,7 @@ from crucible_ir.exchange.store.summaries.counting import (
     streamed,
 )
 from crucible_ir.exchange.store.summaries.roll_ups import HOURS_OF_DAY, state_of
-from crucible_ir.exchange.store.summaries.tally import Tally
+from crucible_ir.exchange.tally import Tally
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection

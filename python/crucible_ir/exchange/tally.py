@@ -12,11 +12,14 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from crucible_ir import v1
 from crucible_ir.building.thumbs import thumb_of
 from crucible_ir.schema import vocabulary
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Value
 
 KeyT = TypeVar("KeyT", int, str)
 
@@ -112,40 +115,54 @@ class Tally:
             bucket = latency_bucket(latency)
             self.latencies[bucket] = self.latencies.get(bucket, 0) + sign
             self.latency_sum += sign * latency
-        if event is None or not event.HasField("feedback_value"):
-            return
-        value = event.feedback_value
+        if event is not None and event.HasField("feedback_value"):
+            self.count_value(event.feedback_value, type_, sign)
+
+    def count_value(self, value: Value, type_: str | None, number: int) -> None:
+        """Count the value of a number of events.
+
+        Args:
+            value: The value.
+            type_: The type of the events.
+            number: How many events have the value; negative to subtract them.
+
+        >>> from google.protobuf.struct_pb2 import Value
+        >>> tally = Tally()
+        >>> tally.count_value(Value(string_value="rude"), "label", 3)
+        >>> tally.labels
+        {'rude': 3}
+        """
         kind = value.WhichOneof("kind")
         if type_ is None or type_ == THUMBS:
             thumb = thumb_of(value)
             if thumb > 0:
-                self.up += sign
+                self.up += number
             elif thumb < 0:
-                self.down += sign
+                self.down += number
             if thumb:
                 return
         if kind == "number_value":
-            self._count_number(value.number_value, sign)
+            self._count_number(value.number_value, number)
         elif kind == "string_value" and type_ != CORRECTION:
-            self._count_label(value.string_value, sign)
+            self._count_label(value.string_value, number)
         elif kind == "bool_value":
-            self._count_label("true" if value.bool_value else "false", sign)
+            self._count_label("true" if value.bool_value else "false", number)
 
-    def _count_number(self, number: float, sign: int) -> None:
+    def _count_number(self, value: float, number: int) -> None:
         # False for NaN.
-        if not abs(number) < _NUMBER_LIMIT:
+        if not abs(value) < _NUMBER_LIMIT:
             return
-        units, square, text = _number_terms(number)
-        self.numbers += sign
-        self.number_sum += sign * units
-        self.square_sum += sign * square
-        self.number_counts[text] = self.number_counts.get(text, 0) + sign
+        units, square, text = _number_terms(value)
+        self.numbers += number
+        self.number_sum += number * units
+        self.square_sum += number * square
+        self.number_counts[text] = self.number_counts.get(text, 0) + number
 
-    def _count_label(self, label: str, sign: int) -> None:
+    def _count_label(self, label: str, number: int) -> None:
         if len(label.encode()) > LABEL_BYTES:
-            self.other_labels += sign
+            self.other_labels += number
         else:
-            self.labels[label] = self.labels.get(label, 0) + sign
+            self.labels[label] = self.labels.get(label, 0) + number
 
     def merge(self, other: Tally) -> None:
         """Add the counts of another tally."""
