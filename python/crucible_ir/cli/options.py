@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -271,10 +271,21 @@ def limit_options() -> list[Decorator]:
 
 def add_read_options(command: Any) -> Any:
     """Add the options for reading, which the command receives as ``read_options``."""
+    return type_option()(_with_read_options(command))
 
+
+def read_options_for(type_name: str) -> Decorator:
+    """Return the options for reading messages of a type, as `add_read_options` adds them."""
+    return partial(_with_read_options, type_of_all=type_name)
+
+
+def _with_read_options(command: Any, type_of_all: str | None = None) -> Any:
     @wraps(command)
     def with_read_options(
-        *arguments: Any, type_name: str | None, from_format: str | None, **options: Any
+        *arguments: Any,
+        from_format: str | None,
+        type_name: str | None = type_of_all,
+        **options: Any,
     ) -> Any:
         limits = Limits(**{each.name: options.pop(each.name) for each in fields(Limits)})
         return command(
@@ -282,7 +293,7 @@ def add_read_options(command: Any) -> Any:
         )
 
     decorated: Any = with_read_options
-    for option in (*limit_options(), from_option(), type_option()):
+    for option in (*limit_options(), from_option()):
         decorated = option(decorated)
     return decorated
 

@@ -47,7 +47,7 @@ _GROUPS = {
         {
             "ingest": "Send feedback events to an exchange.",
             "export": "Write feedback events from an exchange to a file.",
-            "summarize": "Summarize the feedback events of an exchange.",
+            "summarize": "Summarize the feedback events of an exchange, or of files.",
             "watch": "Print changes in an exchange as they happen.",
         },
     ),

@@ -369,6 +369,11 @@ def test_summaries_are_printed_as_a_table_or_json() -> None:
     assert thumbs["start_time"] == "2025-11-27T00:00:00Z"
     refused = run("summarize", "--bucket", "400d")
     assert (refused.status, "bucket" in refused.err) == (2, True)
+    for options in (("--deployment", name), ("--deployment", name, *by, "--format", "json")):
+        assert (
+            run("summarize", *options, "events.crucible.jsonl").out
+            == run("summarize", *options).out
+        )
 
 
 def test_export_writes_stream_formats_only() -> None:
