@@ -98,6 +98,37 @@ def test_unknown_fields_need_the_raw_column() -> None:
     assert places(violations) == [(0, "backend", "table.unknown_field")]
 
 
+@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("raw", [True, False])
+def test_records_give_the_same_alone_and_together(raw: bool, validate: bool) -> None:
+    def nested(depth: int) -> bytes:
+        data = b"\x0a\x01a"
+        field = v1.BackendRef.DESCRIPTOR.fields_by_name["fallback"].number
+        for _ in range(depth):
+            data = _VarintBytes(field << 3 | 2) + _VarintBytes(len(data)) + data
+        return b"\x0a\x01a" + data
+
+    hidden = b"\xfb\xff\x07\x00\x00\xfc\xff\x07"
+    special = [b"", b"\xff", UNKNOWN, hidden, nested(1), nested(98), nested(100), nested(101)]
+    good = v1.BackendRef(id="a").SerializeToString()
+    data = [each for part in special for each in (*[good] * 20, part, good + part)]
+    options: dict[str, Any] = {"raw": raw, "validate": validate}
+    rows, violations = check_records(records(data), "BackendRef", **options)
+    assert len(rows) > 8 * 20
+    assert violations.num_rows >= 6
+    for index, each in enumerate(data):
+        if index % 22 < 19:
+            continue
+        alone, found = check_records(records([each]), "BackendRef", **options)
+        bad = [row | {"record": 0} for row in violations.to_pylist() if row["record"] == index]
+        assert found.to_pylist() == bad
+        assert (len(alone) == 0) == bool(bad)
+    limits = ir.Limits(max_items=1000)  # Each record is then read by itself.
+    again, found = check_records(records(data), "BackendRef", limits=limits, **options)
+    assert again.equals(rows)
+    assert found.equals(violations)
+
+
 def test_values_that_arrow_cannot_have_are_violations() -> None:
     nan = v1.StageDef(name="n")
     nan.options["rate"] = float("nan")

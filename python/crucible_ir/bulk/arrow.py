@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from itertools import islice
 from os import PathLike, fsdecode
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from crucible_ir.bulk.batches import raw_bytes, rows
+from crucible_ir.bulk.batches import raw_bytes, rows, without_unknown_fields
 from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.kernel import kernel_of
 from crucible_ir.bulk.schemas import arrow_schema, merged, widened
@@ -158,10 +159,8 @@ def checked_tables(
 
 def _table(batches: list[Any], schema: Any) -> Any:
     """Return record batches as a table, with the columns of a schema and those of each batch."""
-    metadata = schema.metadata
-    for each in batches:
-        schema = merged(schema, each.schema)
-    schema = schema.with_metadata(metadata)
+    merged_schema = reduce(merged, [each.schema for each in batches], schema)
+    schema = merged_schema.with_metadata(schema.metadata)
     return pa.Table.from_batches([widened(each, schema) for each in batches], schema)
 
 
@@ -197,13 +196,15 @@ def _checked(
         ) from None
     start = 0
     while messages := list(islice(waiting, GROUP_RECORDS)):
-        found = [_verdict(each, class_, validate=validate) for each in messages]
+        found = [_verdict(each, class_, validate=validate, raw=raw) for each in messages]
         batch, errors = rows(class_, found, raw_bytes if raw else None)
         yield batch, [(Place(None, start + i, None, None), each) for i, each in errors.items()]
         start += len(messages)
 
 
-def _verdict(message: Message, class_: type[Message], *, validate: bool) -> Message | RecordError:
+def _verdict(
+    message: Message, class_: type[Message], *, validate: bool, raw: bool
+) -> Message | RecordError:
     if not isinstance(message, class_):
         raise EncodeError(f"expected a {class_.__name__}, got {shorten(message)}")
     try:
@@ -211,7 +212,7 @@ def _verdict(message: Message, class_: type[Message], *, validate: bool) -> Mess
             validate_message(message)
     except (DecodeError, ValidationError) as error:
         return error
-    return message
+    return message if raw else without_unknown_fields(message)
 
 
 def _name(source: object) -> str | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+import orjson
+
 from crucible_ir.errors import DecodeError
 from crucible_ir.extras import optional_module
 from crucible_ir.schema.fields import Field, Kind
@@ -200,14 +202,23 @@ class JsonContent(MessageContent):
 
     def cells(self, values: Values) -> Cells:
         """Return the cells of values."""
-        texts = []
-        for index, value in enumerate(values):
-            try:
-                texts.append(None if value is None else write_text(self._write(value, -1)))
-            except ConversionError as error:
-                raise error.under(index) from None
+        write = self._write
+        try:
+            texts = [
+                None if value is None else orjson.dumps(write(value, -1)).decode()
+                for value in values
+            ]
+        except (ConversionError, orjson.JSONEncodeError):
+            texts = list(map(self._text, values, range(len(values))))
         storage = pa.array(texts, pa.string())
         return Cells(pa.ExtensionArray.from_storage(self.type, storage), {})
+
+    def _text(self, value: Any, index: int) -> str | None:
+        """Return the ProtoJSON of a value, which may be a large list; errors as in `cells`."""
+        try:
+            return None if value is None else write_text(self._write(value, -1))
+        except ConversionError as error:
+            raise error.under(index) from None
 
     def fill(self, cell: Any, beside: Mapping[str, Any], message: Any) -> None:
         """Fill a message from its ProtoJSON."""

@@ -5,18 +5,19 @@ It is a pure function of a record batch, so that a pool of processes, Ray and Sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from crucible_ir.bulk.batches import raw_bytes, rows
+from crucible_ir.bulk.batches import raw_bytes, rows, without_unknown_fields
 from crucible_ir.bulk.contents import pa
+from crucible_ir.bulk.parsing import parse_messages
 from crucible_ir.bulk.schemas import arrow_schema, widened
 from crucible_ir.bulk.violations import VIOLATIONS as VIOLATIONS
 from crucible_ir.bulk.violations import Place, RecordError, violations_batch
-from crucible_ir.errors import DecodeError, ValidationError, shorten
+from crucible_ir.errors import DecodeError, shorten
 from crucible_ir.schema.types import message_type
 from crucible_ir.schema.unknown_fields import reject_own_unreadable
 from crucible_ir.serialization.limits import Limits
@@ -146,23 +147,56 @@ class Kernel:
             own = None if self.format_.record.is_text else records[index]
             return raw_bytes(index, message) if own is None else own
 
-        return rows(self.class_, map(self._read, records), raw if self.raw else None)
+        return rows(self.class_, self._found(records), raw if self.raw else None)
 
-    def _read(self, data: bytes | None) -> Message | DecodeError | ValidationError:
+    def _found(self, records: Sequence[bytes | None]) -> Iterator[Message | RecordError]:
+        """Yield the message or the error of each record."""
+        if (
+            self.reader.certain is not None
+            or self.format_.record.is_text
+            or self.limits.limit_content
+        ):
+            yield from map(self._read, records)
+            return
+        parsed = parse_messages(
+            self.class_, [each or b"" for each in records], allow_unknown=self.raw
+        )
+        for data, message in zip(records, parsed, strict=True):
+            if data is None or message is None or len(data) > self.limits.max_frame_bytes:
+                yield self._read(data)
+            else:
+                yield self._checked(message, data, allow_unknown=self.raw)
+
+    def _read(self, data: bytes | None) -> Message | RecordError:
+        """Return the message or the error of a record."""
         most = self.limits.max_frame_bytes
         if data is None or len(data) > most:
             return DecodeError(f"the record is over the limit of {most} bytes (max_frame_bytes)")
         reader = self.reader
         if reader.certain is not None and (certain := reader.certain(data)) is not None:
-            return certain
+            found: Message | RecordError = certain
+        else:
+            try:
+                message = reader.parse(data)
+            except Exception as error:
+                found = decode_uncertain(data, reader, error)
+            else:
+                found = self._checked(message, data)
+        if self.raw or self.format_.record.is_text or isinstance(found, Exception):
+            return found
+        return without_unknown_fields(found)
+
+    def _checked(
+        self, message: Message, data: bytes, *, allow_unknown: bool = True
+    ) -> Message | RecordError:
+        """Return a parsed message or the error of its record."""
         try:
-            message = reader.parse(data)
-            good = reader.guard(message)
-            if UnknownFieldSet(message):
+            good = self.reader.guard(message)
+            if allow_unknown and UnknownFieldSet(message):
                 reject_own_unreadable(message)
         except Exception as error:
-            return decode_uncertain(data, reader, error)
-        return message if good else decode_uncertain(data, reader, message)
+            return decode_uncertain(data, self.reader, error)
+        return message if good else decode_uncertain(data, self.reader, message)
 
 
 def _columns(batch: Any) -> dict[str, list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.descriptor import FileDescriptor
@@ -115,6 +115,16 @@ def _merged_type(type_: Any, other: Any) -> Any:
     if pa.types.is_map(type_):
         return pa.map_(type_.key_type, _merged_type(type_.item_type, other.item_type))
     return pa.list_(_merged_type(type_.value_type, other.value_type))
+
+
+def one_batch(batches: list[Any]) -> Any:
+    """Return record batches of a message type as one, with all their columns."""
+    if len(batches) == 1:
+        return batches[0]
+    schema = reduce(merged, [each.schema for each in batches])
+    table = pa.Table.from_batches([widened(each, schema) for each in batches])
+    [batch] = table.combine_chunks().to_batches() or [widened(batches[0], schema)]
+    return batch
 
 
 def widened(batch: Any, schema: Any) -> Any:

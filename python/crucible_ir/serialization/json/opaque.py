@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from crucible_ir.paths import MapKey
 from crucible_ir.schema.unknown_fields import show_entries
 from crucible_ir.serialization.conversion_error import (
@@ -163,17 +165,25 @@ def opaque_writers(write_number: Callable[[float], float | int]) -> OpaqueWriter
 
     def write_struct(struct: Struct, depth: int) -> dict[str, object]:
         result: dict[str, object] = {}
-        fields = show_entries(struct).fields
+        if UnknownFieldSet(struct):
+            struct = show_entries(struct)
+        fields = struct.fields
         # The Struct is one level below the message, its entries two, and their values three.
         if depth + 3 > MAX_DEPTH and (fields or depth + 1 > MAX_DEPTH):
             raise too_deep()
-        # The order of keys in protobuf is random. Sorted, the same message gives the same text.
-        for key in sorted(fields):
-            value = fields[key]
-            try:
-                result[key] = value.string_value or write_value(value, depth + 2)
-            except ConversionError as error:
-                raise error.under(MapKey(key)) from None
+        key = ""
+        try:
+            # The order of keys in protobuf is random. Sorted, the same message gives the same text.
+            for key in sorted(fields):
+                value = fields[key]
+                if text := value.string_value:
+                    result[key] = text
+                elif number := value.number_value:
+                    result[key] = write_number(number)
+                else:
+                    result[key] = write_other(value, depth + 2)
+        except ConversionError as error:
+            raise error.under(MapKey(key)) from None
         return result
 
     def write_list(values: ListValue, depth: int) -> list[object]:
@@ -192,6 +202,10 @@ def opaque_writers(write_number: Callable[[float], float | int]) -> OpaqueWriter
         # Reading a member that is unset is faster than WhichOneof.
         if number := value.number_value:
             return write_number(number)
+        return write_other(value, depth)
+
+    def write_other(value: Value, depth: int) -> object:
+        """Write a value that is no number but zero."""
         kind = value.WhichOneof("kind")
         if kind == "string_value":
             return value.string_value
@@ -202,7 +216,7 @@ def opaque_writers(write_number: Callable[[float], float | int]) -> OpaqueWriter
         if kind == "bool_value":
             return value.bool_value
         if kind == "number_value":
-            return write_number(number)
+            return write_number(value.number_value)
         if kind is None:
             raise ConversionError(
                 "a google.protobuf.Value with no kind set cannot be written as JSON"

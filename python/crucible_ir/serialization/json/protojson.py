@@ -7,7 +7,7 @@ JSON and messages nested too deeply for protobuf's parsers are errors with a pat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -291,9 +291,8 @@ class ProtoJson(Dialect):
         """Write a 32-bit float."""
         return scalars.write_float(number)
 
-    def write_opaque_number(self, number: float) -> float | int:
-        """Write a number of opaque JSON."""
-        return write_number(number)
+    #: Writes a number of opaque JSON.
+    write_opaque_number: Callable[[float], float | int] = staticmethod(write_number)
 
     # Well-known types
 
