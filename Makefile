@@ -91,8 +91,9 @@ test-trainer: $(VENV_TRAINER)/.installed ## Test the callback in a Trainer of Hu
 	$(VENV_TRAINER)/bin/python -m pytest -m trainer tests/tracking/trainer $(ARGS)
 
 # The tests of a file share a server, so one process runs them.
-test-web: $(VENV_WEB)/.installed ## Test the console in a browser, and the HTTP API with tools of others
-	$(VENV_WEB)/bin/python $(PYTEST) --dist loadfile -m web tests/web/judges tests/web/browser $(ARGS)
+test-web: $(VENV_WEB)/.installed ## Test the console in a browser, and the HTTP API and the hooks with tools of others
+	$(VENV_WEB)/bin/python $(PYTEST) --dist loadfile -m web tests/web/judges tests/web/browser tests/workflow \
+		$(ARGS)
 
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py
