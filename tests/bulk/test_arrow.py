@@ -46,6 +46,19 @@ def some_messages(draw: st.DrawFn) -> tuple[type[Message], list[Message]]:
     return class_, draw(st.lists(messages(class_), max_size=3))
 
 
+@given(some_messages())
+def test_rows_do_not_depend_on_each_other(given_: tuple[type[Message], list[Message]]) -> None:
+    class_, found = given_
+    table = ir.to_arrow(found, class_, validate=False, complete=True)
+    alone = [
+        row
+        for each in found
+        for row in ir.to_arrow([each], class_, validate=False, complete=True).to_pylist()
+    ]
+    # NaN differs from itself, but not in text.
+    assert repr(table.to_pylist()) == repr(alone)
+
+
 @given(some_messages(), st.booleans())
 def test_messages_of_every_type_come_back(
     given_: tuple[type[Message], list[Message]], complete: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -42,7 +42,10 @@ class ListColumn(Column):
             raise _located(error, lists, self.source.name) from None
         return Cells(
             pa.ListArray.from_arrays(offsets, main),
-            {pattern: pa.ListArray.from_arrays(offsets, each) for pattern, each in beside.items()},
+            {
+                pattern: _needed_rows(lists, each.to_pylist(), pa.list_(each.type))
+                for pattern, each in beside.items()
+            },
         )
 
     def read(self, cell: Any, beside: Mapping[str, Any], message: Any) -> None:
@@ -130,16 +133,21 @@ class MapColumn(Column):
         maps = list(map(attrgetter(self.source.name), messages))
         entries = [(key, each[key]) for each in maps for key in sorted(each)]
         offsets = _offsets(maps)
-        keys = pa.array([key for key, _ in entries], self.key_type)
+        keys = [key for key, _ in entries]
         try:
             main, beside = self.content.cells([value for _, value in entries])
         except ConversionError as error:
             sorted_maps = [[MapKey(str(key)) for key in sorted(each)] for each in maps]
             raise _located(error, sorted_maps, self.source.name) from None
         return Cells(
-            pa.MapArray.from_arrays(offsets, keys, main),
+            pa.MapArray.from_arrays(offsets, pa.array(keys, self.key_type), main),
             {
-                pattern: pa.MapArray.from_arrays(offsets, keys, each)
+                pattern: _needed_rows(
+                    maps,
+                    list(zip(keys, each.to_pylist(), strict=True)),
+                    pa.map_(self.key_type, each.type),
+                    is_needed=_has_value,
+                )
                 for pattern, each in beside.items()
             },
         )
@@ -178,6 +186,35 @@ def _parallel(beside: Mapping[str, Any], index: int) -> dict[str, Any]:
 def _require_cell(cell: Any, beside: Mapping[str, Any]) -> None:
     if cell is None and all(each is None for each in beside.values()):
         raise ConversionError("null is not a value")
+
+
+def _needed_rows(
+    parts: Sequence[Any],
+    items: list[Any],
+    type_: Any,
+    is_needed: Callable[[Any], bool] = lambda item: item is not None,
+) -> Any:
+    """Return the array beside a list or map, with nulls for the rows that do not need it.
+
+    So the cells of a row do not depend on the other rows.
+
+    Args:
+        parts: The lists or maps.
+        items: The items of all rows.
+        type_: The type of the array.
+        is_needed: Whether a row needs an item.
+    """
+    rows = []
+    end = 0
+    for part in parts:
+        start, end = end, end + len(part)
+        row = items[start:end]
+        rows.append(row if any(map(is_needed, row)) else None)
+    return pa.array(rows, type_)
+
+
+def _has_value(entry: tuple[Any, Any]) -> bool:
+    return entry[1] is not None
 
 
 def _offsets(parts: Sequence[Any]) -> Any:
