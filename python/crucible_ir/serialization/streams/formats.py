@@ -185,6 +185,15 @@ def format_named(name: str) -> Format | StreamFormat:
     return found
 
 
+def is_compressed(filename: str) -> bool:
+    """Return whether a file is compressed, from its extension.
+
+    >>> is_compressed("events.jsonl.gz")
+    True
+    """
+    return _without_compression(filename) != filename
+
+
 def _without_compression(name: str) -> str:
     stem, extension = os.path.splitext(name)
     return stem if extension.lower() in _COMPRESSIONS else name
