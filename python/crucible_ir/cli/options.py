@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from crucible_ir.bulk.table_formats import TABLE_EXTENSIONS
 from crucible_ir.cli.checking.reports import REPORT_FORMATS
 from crucible_ir.cli.files.inputs import ReadOptions
 from crucible_ir.cli.program import LimitOption
+from crucible_ir.errors import near_miss
 from crucible_ir.serialization.formats import FORMATS, UnknownFormatError
 from crucible_ir.serialization.limits import (
     MAX_BYTES,
@@ -133,6 +135,21 @@ def parse_duration(text: str) -> timedelta | None:
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
+class _TableFormatName(_FormatName):
+    """The name of a format of documents, streams or tables."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        if value in TABLE_EXTENSIONS:
+            return str(value)
+        if guess := near_miss(value, TABLE_EXTENSIONS):
+            self.fail(f'unknown format "{value}"{guess}', param, ctx)
+        return super().convert(value, param, ctx)
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        tables = [CompletionItem(name) for name in TABLE_EXTENSIONS if name.startswith(incomplete)]
+        return [*super().shell_complete(ctx, param, incomplete), *tables]
+
+
 class _Duration(DurationParameter):
     """A number of seconds, minutes, hours, days or weeks."""
 
@@ -169,6 +186,7 @@ RELEASE = _Release()
 TYPE_NAME = _TypeName()
 DOCUMENT_KEY = _DocumentKey()
 FORMAT_NAME = _FormatName()
+TABLE_FORMAT_NAME = _TableFormatName()
 DURATION = _Duration()
 
 

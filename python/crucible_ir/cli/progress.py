@@ -167,6 +167,61 @@ def stream_bar(count: StreamCount, seconds: float, done: float | None) -> str:
     return f"{part}{records:,} records, {rates}"
 
 
+class JobProgress:
+    """A line on the terminal with the progress of a job, its rate and the time left.
+
+    Args:
+        size: The bytes of the files that are left to read.
+        is_wanted: Whether to show the line, if standard error is a terminal.
+    """
+
+    def __init__(self, size: int, *, is_wanted: bool) -> None:
+        self.size = size
+        self.is_wanted = is_wanted and sys.stderr.isatty()
+        self.started = self.drawn = time.monotonic()
+        self.records = 0
+        self.read = 0
+        self.visible = False
+
+    def add(self, records: int, size: int) -> None:
+        """Count records and bytes, and update the line unless it was updated just before."""
+        self.records += records
+        self.read += size
+        now = time.monotonic()
+        if self.is_wanted and now - self.started > _DELAY and now - self.drawn > _INTERVAL:
+            line = job_bar(self.records, self.read, self.size, now - self.started)
+            _write(ERASE_LINE + line)
+            self.visible, self.drawn = True, now
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self.visible:
+            _write(ERASE_LINE)
+            self.visible = False
+
+
+def job_bar(records: int, read: int, size: int, seconds: float) -> str:
+    """Return the progress of a job as text.
+
+    Args:
+        records: The records that were converted.
+        read: The bytes that were read.
+        size: The bytes to read.
+        seconds: The time since the start.
+
+    >>> job_bar(900_000, 250, 1000, 60.0)
+    ' 25%  900,000 records, 15,000/s, 3:00 left'
+    """
+    part = f"{min(read / size, 1):4.0%}  " if size else ""
+    left = ""
+    if 0 < read < size:
+        minutes, rest = divmod(round(seconds * (size - read) / read), 60)
+        hours, minutes = divmod(minutes, 60)
+        time_left = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        left = f", {time_left} left"
+    return f"{part}{records:,} records, {records / seconds:,.0f}/s{left}"
+
+
 def _write(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()

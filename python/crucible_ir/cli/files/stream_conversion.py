@@ -12,6 +12,7 @@ from crucible_ir.cli.files.lossy_fields import lossy_fields, lossy_unknown_field
 from crucible_ir.cli.files.older_readers import reject_newer
 from crucible_ir.cli.files.outputs import open_output
 from crucible_ir.cli.files.stream_reader import RecordStream, error_lines, open_records
+from crucible_ir.cli.files.table_input import TableInput, table_messages
 from crucible_ir.cli.progress import StreamProgress
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError
 from crucible_ir.errors import EncodeError, Error
@@ -98,11 +99,17 @@ class StreamConversion:
     def run(
         self,
         source: InputFile,
-        source_format: Format | StreamFormat,
+        source_format: Format | StreamFormat | None,
         target: str,
         target_format: Format | StreamFormat,
     ) -> int:
         """Convert the file and return the exit status.
+
+        Args:
+            source: The file.
+            source_format: Its format; ``None`` for tables.
+            target: The name of the output.
+            target_format: The format of the output.
 
         Raises:
             CannotRunError: The source cannot be read, or the target cannot be written.
@@ -116,7 +123,7 @@ class StreamConversion:
             else:
                 self._convert_single(source, source_format, target, target_format)
         except StreamError as error:
-            if not isinstance(source_format, StreamFormat):
+            if source_format is not None and not isinstance(source_format, StreamFormat):
                 raise
             self._print(error_lines(source.name, error))
             return INVALID
@@ -154,11 +161,14 @@ class StreamConversion:
     def _convert_single(
         self,
         source: InputFile,
-        source_format: Format | StreamFormat,
+        source_format: Format | StreamFormat | None,
         target: str,
         target_format: Format | StreamFormat,
     ) -> None:
-        """Convert a document into a stream of one record, or such a stream into a document."""
+        """Convert a document into a stream of one record, or such a stream into a document.
+
+        Tables are converted like streams.
+        """
         with (
             self._messages(source, source_format) as messages,
             open_output(target, force=self.options.force) as raw,
@@ -178,9 +188,15 @@ class StreamConversion:
 
     @contextmanager
     def _messages(
-        self, source: InputFile, format_: Format | StreamFormat
+        self, source: InputFile, format_: Format | StreamFormat | None
     ) -> Iterator[Iterator[Message]]:
-        if isinstance(format_, StreamFormat):
+        if format_ is None:
+            assert isinstance(source, TableInput)
+            options = self.options
+            yield table_messages(
+                source, options.read_options, self.count, validate=options.validate
+            )
+        elif isinstance(format_, StreamFormat):
             with self._records(source, format_) as records:
                 on_bad = self._skip if self.options.skip_bad else None
                 messages = records.messages(validate=self.options.validate, on_bad=on_bad)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from crucible_ir.bulk.table_formats import TABLE_EXTENSIONS, table_format_of
 from crucible_ir.cli.checking.bad_records import BadRecords
 from crucible_ir.cli.files.inputs import (
     STANDARD,
@@ -25,7 +26,14 @@ from crucible_ir.cli.files.outputs import (
     write_output,
 )
 from crucible_ir.cli.files.stream_conversion import ConversionOptions, StreamConversion
-from crucible_ir.cli.options import FORMAT_NAME, add_read_options, force_option, release_option
+from crucible_ir.cli.files.table_input import TableInput, table_files
+from crucible_ir.cli.files.table_output import TableOptions, write_tables
+from crucible_ir.cli.options import (
+    TABLE_FORMAT_NAME,
+    add_read_options,
+    force_option,
+    release_option,
+)
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.progress import with_progress
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
@@ -64,6 +72,10 @@ _EXAMPLES = (
         "A stream of any length, record by record.",
     ),
     (
+        "crucible-ir convert --to parquet --type FeedbackEvent events.jsonl tables",
+        "Streams to a folder of Parquet files; run it again to continue after a stop.",
+    ),
+    (
         "crucible-ir convert --for 0.2.0 examples/experiment.yaml experiment.json",
         "For readers of an older release; fail if they would reject the output.",
     ),
@@ -71,8 +83,14 @@ _EXAMPLES = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("documents", nargs=-1, required=True, metavar="IN [OUT]")
-@click.option("--to", "to_format", type=FORMAT_NAME, metavar="FORMAT", help="Format of the output.")
+@click.argument("documents", nargs=-1, required=True, metavar="IN... [OUT]")
+@click.option(
+    "--to",
+    "to_format",
+    type=TABLE_FORMAT_NAME,
+    metavar="FORMAT",
+    help="Format of the output; parquet and arrow are tables of the records of streams.",
+)
 @click.option("--output", "-o", metavar="OUT", help="Write to this file; `-` is standard output.")
 @click.option(
     "--out-dir",
@@ -105,6 +123,27 @@ _EXAMPLES = (
     help="Skip bad records of a stream instead of stopping; the exit status is then 1.",
 )
 @click.option(
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="The number of processes that write the parts of a table; 0 uses one for each CPU.",
+)
+@click.option("--raw", is_flag=True, help="Add the bytes of each message to a table, as `raw`.")
+@click.option(
+    "--part-bytes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Uncompressed bytes of input for each part of a table.  [default: 67108864]",
+)
+@click.option(
+    "--row-group-rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The most rows of a row group of a table.  [default: 65536]",
+)
+@click.option(
     "--no-validate", is_flag=True, help="Also convert documents that break rules of the schema."
 )
 @force_option()
@@ -123,6 +162,10 @@ def command(
     release: str | None,
     strict: bool,
     skip_bad: bool,
+    jobs: int,
+    raw: bool,
+    part_bytes: int | None,
+    row_group_rows: int | None,
     no_validate: bool,
     force: bool,
     quiet: bool,
@@ -137,6 +180,10 @@ def command(
     A stream (.binpbs or .jsonl, also compressed with .gz or .zst) is converted record by record, in
     constant memory. A document becomes a stream of one record, and a stream of one record becomes a
     document.
+
+    With --to parquet or --to arrow, streams become a table: OUT is one file with that extension, or
+    a folder of parts. A folder also has the violations of bad records, the bad records themselves,
+    and a manifest that is written last. The same command continues a run that was stopped.
     """
     options = ConversionOptions(
         session,
@@ -149,11 +196,34 @@ def command(
         force=force,
         quiet=quiet,
     )
+    target = output or documents[-1]
+    table_format = table_format_of(target) if to_format is None else to_format
+    if table_format in TABLE_EXTENSIONS:
+        inputs = documents if output is not None else documents[:-1]
+        if not inputs or out_dir is not None:
+            raise click.UsageError("a table needs an input and an output, and no --out-dir")
+        for option, value in (("--names", names), ("--for", release), ("--strict", strict)):
+            if value:
+                raise click.UsageError(f"{option} is not for tables")
+        table = TableOptions(
+            table_format, raw, part_bytes, row_group_rows, jobs or os.cpu_count() or 1
+        )
+        return write_tables(options, table, inputs, target)
+    if raw or part_bytes or row_group_rows:
+        raise click.UsageError("--raw, --part-bytes and --row-group-rows are for tables")
     if out_dir is not None:
         return _convert_many(options, documents, out_dir, to_format, names, output)
     if len(documents) > 2 or (len(documents) == 2 and output is not None):
         raise click.UsageError("give one input and one output, or --out-dir for several inputs")
     target = output or (documents[1] if len(documents) == 2 else STANDARD)
+    if names_of_tables := table_files(documents[0]):
+        if skip_bad:
+            raise click.UsageError("--skip-bad is for streams: the rows of a table are valid")
+        format_ = _with_names(output_format(target, to_format, _FORMATS), names, release)
+        check_terminal(target, format_)
+        check_overwriting([target], force=force)
+        source = TableInput(documents[0], files=tuple(names_of_tables))
+        return _convert(options, source, target, format_)
     found = list(input_files(documents[:1], read_options))
     if len(found) != 1:
         raise click.UsageError(f"{documents[0]} matches {len(found)} files: give --out-dir")
@@ -220,6 +290,8 @@ def _convert(
 ) -> int:
     """Convert one document or stream and return the exit status for it."""
     try:
+        if isinstance(source, TableInput):
+            return StreamConversion(options, BadRecords()).run(source, None, target, target_format)
         source_format = any_format_for(source, options.read_options)
         if isinstance(source_format, StreamFormat) or isinstance(target_format, StreamFormat):
             conversion = StreamConversion(options, BadRecords())
