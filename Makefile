@@ -273,7 +273,7 @@ $(VENV_WHEELS)/.installed: pyproject.toml
 
 $(VENV_DOCS)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
-	$(@D)/bin/python -m pip install --quiet --editable '.[web]' --group docs
+	$(@D)/bin/python -m pip install --quiet --editable '.[arrow,web]' --group docs
 	@touch $@
 
 $(VENV_GENERATE)/.installed: pyproject.toml

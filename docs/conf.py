@@ -1,5 +1,10 @@
 """Settings of Sphinx for the documentation site, which `make docs` builds without a network."""
 
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util.nodes import make_refnode
+
 from crucible_ir.version import VERSION
 
 project = "Crucible IR"
@@ -19,6 +24,17 @@ myst_enable_extensions = ["attrs_inline", "deflist"]
 # Examples that a reader must reject are no JSON.
 suppress_warnings = ["misc.highlighting_failure"]
 highlight_language = "none"
+# Two hyphens begin an option.
+smartquotes = False
+
+# Docstrings have names of the API in single backquotes.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+add_module_names = False
+maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_use_rtype = False
 
 html_theme = "furo"
 html_static_path = ["static"]
@@ -29,3 +45,27 @@ html_show_sourcelink = False
 html_show_copyright = False
 html_show_sphinx = False
 html_last_updated_fmt = None
+
+
+def resolve(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
+    """Link a name of Python by its last part: names are documented where they are exported."""
+    if node.get("refdomain") != "py":
+        return None
+    target = node["reftarget"]
+    name = target.rpartition(".")[2]
+    packages = ["crucible_ir.exchange", "crucible_ir.v1", "crucible_ir"]
+    if not target.startswith("crucible_ir.exchange."):
+        # Two packages may have one name.
+        packages.reverse()
+    for package in packages:
+        found = env.domains.python_domain.objects.get(f"{package}.{name}")
+        if found is not None:
+            return make_refnode(
+                app.builder, node["refdoc"], found.docname, found.node_id, content, name
+            )
+    return None
+
+
+def setup(app: Sphinx) -> None:
+    """Register the resolution of names."""
+    app.connect("missing-reference", resolve)

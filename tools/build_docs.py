@@ -11,9 +11,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from docs_site.commands import command_pages
 from docs_site.messages import message_pages
 from docs_site.navigation import START, contents
+from docs_site.python_api import api_pages
 from docs_site.rules import rule_pages
+from docs_site.site_check import problems
 from docs_site.written_pages import written_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,15 +30,23 @@ def main() -> int:
     sphinx = [sys.executable, "-m", "sphinx", "--builder=html", "--fail-on-warning", "--quiet"]
     options = ["--jobs=auto", f"--conf-dir={ROOT / 'docs'}"]
     status = subprocess.run([*sphinx, *options, SOURCE, SITE], check=False).returncode
-    if status == 0:
-        print(f"The site is in {SITE.relative_to(ROOT)}: open {SITE.relative_to(ROOT)}/index.html.")
-    return status
+    if status != 0:
+        return status
+    found = problems(SITE)
+    for problem in found:
+        print(problem)
+    if found:
+        return 1
+    print(f"The site is in {SITE.relative_to(ROOT)}: open {SITE.relative_to(ROOT)}/index.html.")
+    return 0
 
 
 def site_files() -> dict[str, str | bytes]:
     """Return every file that Sphinx reads, by its path in the source of the site."""
-    files = {**written_pages(ROOT), **message_pages(), **rule_pages()}
-    names = [path.removesuffix(".md") for path in files if path.endswith(".md")]
+    files = written_pages(ROOT)
+    for pages in (message_pages, rule_pages, command_pages, api_pages):
+        files |= pages()
+    names = [path.rpartition(".")[0] for path in files if path.endswith((".md", ".rst"))]
     start = f"{START}.md"
     return {**files, start: f"{files[start]!s}\n{contents(names)}\n"}
 

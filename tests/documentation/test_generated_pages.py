@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import protovalidate
 import pytest
 import yaml
@@ -16,6 +17,8 @@ from pages import check_links, fences
 import crucible_ir as ir
 from build_docs import site_files
 from build_docs import write as write_files
+from crucible_ir import exchange
+from crucible_ir.cli.program import program
 from crucible_ir.linting import LINTS
 from crucible_ir.validation.explain import explain, rule_ids
 from crucible_ir.validation.other_ids import OTHER_IDS
@@ -96,6 +99,38 @@ def test_every_page_that_an_explanation_names_has_its_section(site: dict[str, st
         assert anchor in anchors(site[page.replace(".html", ".md")]), known
 
 
+def test_every_command_and_option_of_the_help_has_an_entry(site: dict[str, str]) -> None:
+    context = click.Context(program, info_name="crucible-ir")
+    for name in program.list_commands(context):
+        page = site[f"commands/{name}.md"]
+        command = program.get_command(context, name)
+        assert command is not None
+        own = click.Context(command, info_name=name, parent=context)
+        commands = {"": command}
+        if isinstance(command, click.Group):
+            commands |= command.commands
+        for subname, each in commands.items():
+            assert f"## `crucible-ir {name} {subname}`\n" in page or not subname
+            section = page.partition(f"## `crucible-ir {name} {subname}`\n")[2] or page
+            options = click.Context(each, info_name=subname, parent=own).command.get_help(own)
+            for option in re.findall(r"^  (?:-\w, )?(--[a-z-]+)", options, flags=re.MULTILINE):
+                is_listed = re.search(
+                    rf"^```\{{option\}} (.*, )?{option}\b", section, flags=re.MULTILINE
+                )
+                assert is_listed or option == "--help", (name, subname, option)
+
+
+def test_every_public_name_has_an_entry(site: dict[str, str]) -> None:
+    listed = set()
+    for page in site.values():
+        listed |= set(re.findall(r"(?:\.\. |\{)(?:auto|py:)\w+(?:::|\}) ([\w.]+)", page))
+    special = {"crucible_ir.__version__", "crucible_ir.native", "crucible_ir.v1"}
+    assert {f"crucible_ir.{name}" for name in dir(ir)} - special <= listed
+    assert {f"crucible_ir.exchange.{name}" for name in dir(exchange) if name != "v1"} <= listed
+    assert {f"crucible_ir.v1.{name}" for name in MESSAGES} <= listed
+    assert {"crucible_ir.tracking.Tracker", "crucible_ir.native.status"} <= listed
+
+
 def test_every_link_has_a_target(site: dict[str, str], tmp_path: Path) -> None:
     write_files(site_files(), tmp_path)
     for name, page in site.items():
@@ -108,5 +143,5 @@ def test_the_start_page_leads_to_every_page(site: dict[str, str]) -> None:
     for page in site.values():
         for block in re.findall(r"```\{toctree\}\n(.*?)```", page, flags=re.DOTALL):
             listed |= {line for line in block.splitlines() if line and not line.startswith(":")}
-    pages = {name.removesuffix(".md") for name in site if name.endswith(".md")}
+    pages = {name.rpartition(".")[0] for name in site if name.endswith((".md", ".rst"))}
     assert pages == listed | {"index"}

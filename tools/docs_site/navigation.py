@@ -47,7 +47,10 @@ SECTIONS = (
             *("typescript", "elixir", "cpp", "conformance"),
         ),
     ),
-    Section("Reference", ("messages", "rules", "lints", "specification", "performance")),
+    Section(
+        "Reference",
+        (*("messages", "rules", "lints", "api", "commands", "specification", "performance"),),
+    ),
     Section("Project", ("architecture", "contributing", "security", "changelog")),
 )
 

@@ -28,7 +28,7 @@ _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 
 #: The groups of the help: the folder of the modules, and the commands with their summaries.
-_GROUPS = {
+GROUPS = {
     "Documents": (
         "documents",
         {
@@ -98,7 +98,7 @@ _GROUPS = {
 }
 
 #: The commands with their summaries, in the order of the help.
-COMMANDS = {name: text for _, commands in _GROUPS.values() for name, text in commands.items()}
+COMMANDS = {name: text for _, commands in GROUPS.values() for name, text in commands.items()}
 
 
 class LimitOption(click.Option):
@@ -197,7 +197,7 @@ class Program(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import a command."""
-        for folder, commands in _GROUPS.values():
+        for folder, commands in GROUPS.values():
             if name in commands:
                 module = import_module(
                     f"crucible_ir.cli.commands.{folder}.{name.replace('-', '_')}"
@@ -217,7 +217,7 @@ class Program(click.Group):
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands of each group without importing them."""
         width = max(map(len, COMMANDS))
-        for title, (_, commands) in _GROUPS.items():
+        for title, (_, commands) in GROUPS.items():
             with formatter.section(title):
                 # The summaries of all groups begin in one column.
                 formatter.write_dl([(f"{name:{width}}", text) for name, text in commands.items()])
