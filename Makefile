@@ -35,9 +35,9 @@ PROTOBUF_TESTS := tests/betterproto tests/building tests/conformance tests/diffi
 
 # The tests whose code calls the native core. With the few examples of a developer's run: the tests
 # of the core itself have more of their own.
-NATIVE_TESTS := tests/api/test_native_engine.py tests/conformance tests/digest tests/serialization \
-	tests/validation tests/interop/test_python.py tests/exchange/test_content.py \
-	tests/exchange/test_request_guards.py tests/exchange/client/test_bundles.py \
+NATIVE_TESTS := tests/api/test_native_engine.py tests/bulk/test_arrow.py tests/bulk/test_kernel.py \
+	tests/conformance tests/digest tests/serialization tests/validation \
+	tests/interop/test_python.py tests/exchange/test_content.py tests/exchange/test_request_guards.py tests/exchange/client/test_bundles.py \
 	tests/exchange/client/test_documents.py tests/exchange/client/test_feedback.py \
 	tests/exchange/store/test_documents.py tests/exchange/store/test_feedback.py \
 	--deselect tests/conformance/test_vectors.py::test_every_file_of_cases_is_up_to_date

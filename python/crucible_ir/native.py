@@ -36,7 +36,7 @@ MessageT = TypeVar("MessageT", bound="Message")
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 7
+ABI = 8
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -380,3 +380,22 @@ def record_reader(class_: type[Message], *arguments: object) -> Any:
     """Return the module's reader of the records of streams, whose arguments follow the type."""
     native = _TYPES[class_]
     return None if native is None else _engine().module.RecordReader(native, *arguments)
+
+
+def is_used(class_: type[Message]) -> bool:
+    """Return whether the engine is used for the messages of a class."""
+    return _TYPES[class_] is not None
+
+
+def column_builder(class_: type[Message], columns: object, *arguments: object) -> Any:
+    """Return the module's builder of Arrow columns, whose arguments follow the type.
+
+    It is also ``None`` if the engine cannot fill such columns.
+    """
+    native = _TYPES[class_]
+    if native is None:
+        return None
+    try:
+        return _engine().module.ColumnBuilder(native, columns, *arguments)
+    except ValueError:
+        return None

@@ -55,12 +55,13 @@ class CoreType:
     """The entry points of the core for one message type.
 
     Attributes:
+        raw: The message type of the module.
         writers: From binary to another format, by its name; ``None`` if the core is not certain.
         readers: From another format to binary, without validation.
     """
 
     def __init__(self, raw: Any) -> None:
-        self._raw = raw
+        self.raw = raw
         self.writers: dict[str, Callable[[bytes], bytes | None]] = {
             "json": _encoded(lambda data: raw.to_json(data, False)),
             "json-original-names": _encoded(lambda data: raw.to_json(data, True)),
@@ -74,11 +75,11 @@ class CoreType:
 
     def is_valid(self, data: bytes) -> bool:
         """Return whether bytes are certainly a message that satisfies every rule."""
-        return self._raw.check(data, False) is True
+        return self.raw.check(data, False) is True
 
     def satisfies_rules(self, data: bytes) -> bool:
         """Return whether bytes that protobuf has read certainly satisfy every rule."""
-        return self._raw.check(data, True) is True
+        return self.raw.check(data, True) is True
 
 
 def _encoded(write: Callable[[bytes], str | None]) -> Callable[[bytes], bytes | None]:

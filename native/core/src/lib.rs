@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod columns;
 mod json;
 mod project;
 mod records;
@@ -12,6 +13,7 @@ mod wire;
 
 use std::sync::{Arc, LazyLock};
 
+pub use columns::{Array, Buffer, ColumnSpec, Columns, ContentSpec, FormSpec, RowTask};
 pub use json::protojson_out::Names;
 pub use json::text::Exponents;
 pub use project::{Parts, Projection, Value};

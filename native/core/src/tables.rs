@@ -164,6 +164,14 @@ pub struct Field {
     pub value_slot: Option<u8>,
 }
 
+impl Field {
+    /// Returns if the field has one value.
+    #[inline(always)]
+    pub fn is_singular(&self) -> bool {
+        self.cardinality == Cardinality::Singular
+    }
+}
+
 /// A condition on several fields.
 #[derive(Debug, Default)]
 pub struct Clause {

@@ -6,7 +6,9 @@
 
 #![deny(missing_docs)]
 
+mod arrow;
 mod buffer;
+mod columns;
 mod decoder;
 mod guarded;
 mod message;
@@ -19,7 +21,7 @@ use pyo3::prelude::*;
 /// The version of the interface between this module and `crucible_ir.native`.
 ///
 /// It changes whenever a function of the module changes its arguments or results.
-const ABI: u32 = 7;
+const ABI: u32 = 8;
 
 /// The native core of crucible-ir; import `crucible_ir` instead.
 #[pymodule(name = "crucible_ir_native")]
@@ -34,6 +36,9 @@ mod module {
 
     #[pymodule_export]
     use crate::records::RecordReader;
+
+    #[pymodule_export]
+    use crate::columns::ColumnBuilder;
 
     #[pymodule_export]
     use crate::guarded::{last_panic, panics};

@@ -127,7 +127,7 @@ fn found(py: Python<'_>, records: Records, start: usize, before: u64) -> PyResul
     ))
 }
 
-fn format(name: &str) -> PyResult<RecordFormat> {
+pub fn format(name: &str) -> PyResult<RecordFormat> {
     Ok(match name {
         "delimited" => RecordFormat::Delimited,
         "jsonl" => RecordFormat::JsonLines,

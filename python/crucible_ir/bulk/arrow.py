@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from crucible_ir.bulk.batches import raw_bytes, rows, without_unknown_fields
 from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.kernel import kernel_of
-from crucible_ir.bulk.schemas import arrow_schema, merged, widened
+from crucible_ir.bulk.native_columns import filled_messages
+from crucible_ir.bulk.schemas import arrow_schema, merged, pruned, widened
 from crucible_ir.bulk.sources import GROUP_RECORDS, is_stream, record_groups
 from crucible_ir.bulk.violations import VIOLATIONS, Place, RecordError, violations_batch
 from crucible_ir.errors import DecodeError, EncodeError, Position, ValidationError, shorten
@@ -98,7 +99,7 @@ def to_arrow(
         for place, error in errors:
             raise _located(error, place)
         batches.append(batch)
-    return _table(batches, schema)
+    return _table(batches, schema, complete=complete)
 
 
 def checked_tables(
@@ -154,11 +155,17 @@ def checked_tables(
         end_error = error
         place = Place(_name(source), error.record, None, error.offset)
         bad.append(violations_batch([(place, error)]))
-    return CheckedTables(_table(batches, schema), pa.Table.from_batches(bad, VIOLATIONS), end_error)
+    good = _table(batches, schema, complete=complete)
+    return CheckedTables(good, pa.Table.from_batches(bad, VIOLATIONS), end_error)
 
 
-def _table(batches: list[Any], schema: Any) -> Any:
-    """Return record batches as a table, with the columns of a schema and those of each batch."""
+def _table(batches: list[Any], schema: Any, *, complete: bool) -> Any:
+    """Return record batches as a table, with the columns of a schema and those of each batch.
+
+    Columns beside others are left out if no row needs them, unless the table is to be complete.
+    """
+    if not complete:
+        batches = [pruned(each, schema) for each in batches]
     merged_schema = reduce(merged, [each.schema for each in batches], schema)
     schema = merged_schema.with_metadata(schema.metadata)
     return pa.Table.from_batches([widened(each, schema) for each in batches], schema)
@@ -196,17 +203,28 @@ def _checked(
         ) from None
     start = 0
     while messages := list(islice(waiting, GROUP_RECORDS)):
-        found = [_verdict(each, class_, validate=validate, raw=raw) for each in messages]
-        batch, errors = rows(class_, found, raw_bytes if raw else None)
+        batch, errors = _message_rows(messages, class_, validate=validate, raw=raw)
         yield batch, [(Place(None, start + i, None, None), each) for i, each in errors.items()]
         start += len(messages)
 
 
-def _verdict(
-    message: Message, class_: type[Message], *, validate: bool, raw: bool
-) -> Message | RecordError:
-    if not isinstance(message, class_):
-        raise EncodeError(f"expected a {class_.__name__}, got {shorten(message)}")
+def _message_rows(
+    messages: list[Message], class_: Any, *, validate: bool, raw: bool
+) -> tuple[Any, dict[int, RecordError]]:
+    for message in messages:
+        if not isinstance(message, class_):
+            raise EncodeError(f"expected a {class_.__name__}, got {shorten(message)}")
+
+    def decide(index: int) -> Message | RecordError:
+        return _verdict(messages[index], validate=validate, raw=raw)
+
+    found = None if raw else filled_messages(class_, messages, decide, validate=validate)
+    if found is not None:
+        return found
+    return rows(class_, map(decide, range(len(messages))), raw_bytes if raw else None)
+
+
+def _verdict(message: Message, *, validate: bool, raw: bool) -> Message | RecordError:
     try:
         if validate:
             validate_message(message)

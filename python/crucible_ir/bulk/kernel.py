@@ -5,14 +5,17 @@ It is a pure function of a record batch, so that a pool of processes, Ray and Sp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from crucible_ir import native
 from crucible_ir.bulk.batches import raw_bytes, rows, without_unknown_fields
 from crucible_ir.bulk.contents import pa
+from crucible_ir.bulk.native_columns import Packed, Task, filled, packed, packed_array
 from crucible_ir.bulk.parsing import parse_messages
 from crucible_ir.bulk.schemas import arrow_schema, widened
 from crucible_ir.bulk.violations import VIOLATIONS as VIOLATIONS
@@ -90,8 +93,8 @@ def check_records(
     [{'record': 1, 'path': 'name', 'rule_id': 'required'}]
     """
     kernel = kernel_of(type, stream_format(b"", format), validate=validate, raw=raw, limits=limits)
-    columns = _columns(batch)
-    good, errors = kernel.rows(columns["data"])
+    data, columns = _columns(batch)
+    good, errors = kernel.rows_of(data)
     good = widened(good, arrow_schema(kernel.class_, raw=raw, complete=True))
     places = (Place(*(columns[name][index] for name in Place._fields)) for index in errors)
     return good, violations_batch(zip(places, errors.values(), strict=True))
@@ -110,7 +113,7 @@ def kernel_of(
     arrow_schema(class_, raw=raw)
     limits = limits or Limits()
     reader = within_limits(format_.reading(class_, validate), limits)
-    return Kernel(class_, format_, reader, raw, limits)
+    return Kernel(class_, format_, reader, bool(validate), bool(raw), limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Kernel:
         class_: The class of the messages.
         format_: The format of the stream.
         reader: Reads the message of a record.
+        validate: Whether each message must satisfy the rules of the schema.
         raw: Whether there is a column ``raw``.
         limits: The limits on records and their messages.
     """
@@ -128,6 +132,7 @@ class Kernel:
     class_: Any
     format_: StreamFormat
     reader: RecordReader
+    validate: bool
     raw: bool
     limits: Limits
 
@@ -138,9 +143,44 @@ class Kernel:
             records: The bytes of each record; ``None`` for one over the limit.
 
         Returns:
-            The good records as a `pyarrow.RecordBatch` with the columns that they need, and the
-            errors of the others by their indexes, in order.
+            The good records as a `pyarrow.RecordBatch` with the columns that they need, and maybe
+            others of the complete schema; and the errors of the others by their indexes, in order.
         """
+        messages = packed(records) if self._is_native else None
+        found = None if messages is None else self._filled(messages, records.__getitem__)
+        return self._rows(records) if found is None else found
+
+    def rows_of(self, records: Any) -> tuple[Any, dict[int, RecordError]]:
+        """Convert the records in an Arrow array, as `rows` does."""
+        messages = packed_array(records) if self._is_native else None
+        found = None
+        if messages is not None:
+            found = self._filled(messages, lambda index: records[index].as_py())
+        return self._rows(records.to_pylist()) if found is None else found
+
+    @property
+    def _is_native(self) -> bool:
+        """Whether the native engine does the work."""
+        writes_raw = self.raw and self.format_.record.is_text
+        return native.is_used(self.class_) and not (writes_raw or self.limits.limit_content)
+
+    def _filled(
+        self, messages: Packed, record: Callable[[int], bytes | None]
+    ) -> tuple[Any, dict[int, RecordError]] | None:
+        """Convert records by the native engine, if it is used."""
+        most = max(0, min(self.limits.max_frame_bytes, sys.maxsize))
+        task = Task(self.class_, self.format_.name, self.validate, self.raw, most)
+        found = filled(task, messages, lambda index: self._read(record(index)))
+        if found is None or not self.raw:
+            return found
+        batch, errors = found
+        own = [record(index) for index in range(messages.size) if index not in errors]
+        arrays = [*batch.columns, pa.array(own, pa.binary())]
+        schema = arrow_schema(self.class_, raw=True, complete=True)
+        return pa.RecordBatch.from_arrays(arrays, schema=schema), errors
+
+    def _rows(self, records: Sequence[bytes | None]) -> tuple[Any, dict[int, RecordError]]:
+        """Convert records in Python."""
 
         def raw(index: int, message: Message) -> bytes:
             # The bytes of a binary stream, which to write the message again might change.
@@ -199,14 +239,15 @@ class Kernel:
         return message if good else decode_uncertain(data, self.reader, message)
 
 
-def _columns(batch: Any) -> dict[str, list[Any]]:
-    """Return the columns of records; those that are missing have nulls.
+def _columns(batch: Any) -> tuple[Any, dict[str, list[Any]]]:
+    """Return the bytes of records, and the other columns; those that are missing have nulls.
 
     Raises:
         DecodeError: It is not a record batch, or a column is missing or has another type.
     """
     if not isinstance(batch, pa.RecordBatch):
         raise DecodeError(f"expected a pyarrow.RecordBatch of records, got {shorten(batch)}")
+    data = None
     columns = {}
     for field in RECORDS:
         index = batch.schema.get_field_index(field.name)
@@ -214,12 +255,15 @@ def _columns(batch: Any) -> dict[str, list[Any]]:
             raise DecodeError(f'the record batch has no column "{field.name}"')
         column = batch.column(index) if index >= 0 else pa.nulls(len(batch), field.type)
         try:
-            values = column.cast(field.type).to_pylist()
+            cast = column.cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise DecodeError(
                 f'the column "{field.name}" has the type {column.type}; expected {field.type}'
             ) from None
-        columns[field.name] = values
+        if field.name == "data":
+            data = cast
+        else:
+            columns[field.name] = cast.to_pylist()
     if None in columns["record"]:
         raise DecodeError('the column "record" has nulls')
-    return columns
+    return data, columns

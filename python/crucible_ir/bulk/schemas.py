@@ -159,3 +159,43 @@ def _widened_array(array: Any, type_: Any) -> Any:
         return pa.MapArray.from_arrays(array.offsets, array.keys, items)
     values = _widened_array(array.values, type_.value_type)
     return pa.ListArray.from_arrays(array.offsets, values)
+
+
+def pruned(batch: Any, schema: Any) -> Any:
+    """Return a record batch without the columns that a schema lacks and no row needs."""
+    if batch.schema.equals(schema):
+        return batch
+    arrays, fields = _pruned_columns(batch.columns, list(batch.schema), list(schema))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _pruned_columns(
+    arrays: list[Any], fields: list[Any], wanted: list[Any]
+) -> tuple[list[Any], list[Any]]:
+    types = {field.name: field.type for field in wanted}
+    kept, kept_fields = [], []
+    for array, field in zip(arrays, fields, strict=True):
+        if field.name in types:
+            array = _pruned_array(array, types[field.name])
+            kept.append(array)
+            kept_fields.append(field.with_type(array.type))
+        elif array.null_count < len(array):
+            kept.append(array)
+            kept_fields.append(field)
+    return kept, kept_fields
+
+
+def _pruned_array(array: Any, type_: Any) -> Any:
+    """Return an array without the columns inside structs that a type lacks and no row needs."""
+    if array.type == type_:
+        return array
+    if pa.types.is_struct(type_):
+        inside = [array.field(index) for index in range(array.type.num_fields)]
+        # Under a null there is the default of the message, which needs no such column.
+        arrays, fields = _pruned_columns(inside, list(array.type), list(type_))
+        return pa.StructArray.from_arrays(arrays, fields=fields, mask=array.is_null())
+    if pa.types.is_map(type_):
+        items = _pruned_array(array.items, type_.item_type)
+        return pa.MapArray.from_arrays(array.offsets, array.keys, items)
+    values = _pruned_array(array.values, type_.value_type)
+    return pa.ListArray.from_arrays(array.offsets, values)

@@ -386,6 +386,12 @@ impl ShortNames {
         Some(&self.quoted[at].1)
     }
 
+    /// Returns the numbers with their names, sorted by number.
+    pub(crate) fn by_number(&self) -> impl Iterator<Item = (i32, &[u8])> {
+        let names = self.quoted.iter();
+        names.map(|(number, quoted)| (*number, &quoted[1..quoted.len() - 1]))
+    }
+
     /// Returns the number of a name.
     #[inline(always)]
     pub(crate) fn number(&self, name: &[u8]) -> Option<i32> {

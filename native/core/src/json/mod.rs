@@ -2,11 +2,12 @@
 
 mod base64;
 pub(crate) mod canonical;
+pub(crate) mod columns_out;
 pub(crate) mod crucible_in;
 pub(crate) mod crucible_out;
 pub(crate) mod crucible_tables;
 mod crucible_words;
-mod entries;
+pub(crate) mod entries;
 mod input;
 pub(crate) mod keys;
 mod message_out;

@@ -60,12 +60,16 @@ pub(crate) fn write(
 #[derive(Clone, Copy)]
 struct JsonNames(Plain);
 
+/// The names of ProtoJSON, for messages without unknown fields; others are unsure.
+#[derive(Clone, Copy)]
+pub(super) struct KnownFields(pub Plain);
+
 /// The names of the schema.
 #[derive(Clone, Copy)]
 struct OriginalNames(Plain);
 
 macro_rules! plain_form {
-    ($form:ident, $key:ident) => {
+    ($form:ident, $key:ident, $skips_unknown:expr) => {
         impl Style for $form {
             #[inline(always)]
             fn put_number(self, out: &mut Vec<u8>, value: f64) -> R<()> {
@@ -77,7 +81,7 @@ macro_rules! plain_form {
                 Plain::order(one, other)
             }
 
-            const SKIPS_UNKNOWN: bool = Plain::SKIPS_UNKNOWN;
+            const SKIPS_UNKNOWN: bool = $skips_unknown;
         }
 
         impl Form for $form {
@@ -100,8 +104,9 @@ macro_rules! plain_form {
     };
 }
 
-plain_form!(JsonNames, json_key);
-plain_form!(OriginalNames, name_key);
+plain_form!(JsonNames, json_key, Plain::SKIPS_UNKNOWN);
+plain_form!(OriginalNames, name_key, Plain::SKIPS_UNKNOWN);
+plain_form!(KnownFields, json_key, false);
 
 #[cfg(test)]
 mod tests {
