@@ -25,6 +25,7 @@ import crucible_ir as ir
 from crucible_ir import v1
 from crucible_ir.bulk.jobs import finishing
 from crucible_ir.bulk.jobs import folder as folders
+from crucible_ir.bulk.jobs import lines as job_lines
 from crucible_ir.bulk.jobs import records as job_records
 from crucible_ir.bulk.jobs.finishing import JobResult
 from crucible_ir.bulk.jobs.folder import JobFolder
@@ -94,6 +95,7 @@ def test_each_record_is_in_the_result_once(
     expected = record_streams.expected(data, format_, "jsonl", limits, validate=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job_records, "_CHUNK_RECORDS", 5)
+        patch.setattr(job_lines, "_BLOCK_BYTES", 500)
         plan = plan_of(source, limits=limits, part_bytes=part_bytes, raw=True)
         result = run_job(plan, target)
     assert record_streams.stream_of(rows(target), "jsonl") == expected.data

@@ -15,8 +15,9 @@ from crucible_ir.serialization.wire import encode_varint
 if TYPE_CHECKING:
     from crucible_ir.bulk.jobs.folder import JobFolder
     from crucible_ir.bulk.jobs.pieces import Piece
-    from crucible_ir.bulk.jobs.plan import JobInput, Plan
+    from crucible_ir.bulk.jobs.plan import JobInput, JobOptions, Plan
     from crucible_ir.bulk.jobs.records import Chunk
+    from crucible_ir.serialization.streams.bulk import StreamFormatName
     from crucible_ir.serialization.streams.records import StreamError
 
 #: The bytes of a record that are copied at a time.
@@ -92,32 +93,46 @@ def _reason(error: StreamError | None) -> str:
 
 
 def _convert(plan: Plan, source: JobInput, chunk: Chunk, part: PartWriter) -> None:
-    checked = check_chunk(plan, source, chunk)
+    checked = check_chunk(plan.options, source.name, source.format_name, chunk)
     part.add(checked.good, chunk.size)
     if checked.bad:
         part.reject(checked.violations, len(checked.bad))
         write_records(source, chunk, checked.bad, part.quarantine())
 
 
-def check_chunk(plan: Plan, source: JobInput, chunk: Chunk) -> CheckedChunk:
-    """Check the records of a chunk of an input."""
-    options = plan.options
+def check_chunk(
+    options: JobOptions, name: str, format_name: StreamFormatName, chunk: Chunk
+) -> CheckedChunk:
+    """Check the records of a chunk.
+
+    Args:
+        options: The options of the job.
+        name: The name of the input.
+        format_name: The name of its stream format.
+        chunk: The records.
+    """
     good, violations = check_records(
         chunk.batch(),
         options.type_,
-        format=source.format_name,
+        format=format_name,
         validate=options.validate,
         raw=options.raw,
         limits=options.limits,
     )
     if not len(violations):
         return CheckedChunk(good, violations, [])
-    rows = violations.to_pylist()
-    places = {number: chunk.place(number) for number in {row["record"] for row in rows}}
-    for row in rows:
-        place = places[row["record"]]
-        row |= {"source": source.name, "offset": place.offset, "line": place.line}
-    return CheckedChunk(good, pa.RecordBatch.from_pylist(rows, VIOLATIONS), sorted(places))
+    numbers = violations.column("record").to_pylist()
+    places = {number: chunk.place(number) for number in numbers}
+    columns = {
+        "source": [name] * len(numbers),
+        "line": [places[number].line for number in numbers],
+        "offset": [places[number].offset for number in numbers],
+    }
+    for column, values in columns.items():
+        index = VIOLATIONS.get_field_index(column)
+        field = VIOLATIONS.field(index)
+        violations = violations.set_column(index, field, pa.array(values, field.type))
+    return CheckedChunk(good, violations, sorted(places))
 
 
 def write_records(source: JobInput, chunk: Chunk, numbers: list[int], target: IO[bytes]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crucible_ir.bulk.contents import pa
+from crucible_ir.bulk.jobs.lines import split_records
 from crucible_ir.bulk.jobs.pieces import Piece, open_at, piece_count
 from crucible_ir.bulk.jobs.ranges import ByteRange, RangedSource, range_of
 from crucible_ir.serialization.streams.compression import decompressed
@@ -57,6 +59,7 @@ class Chunk:
     records: int = 0
     size: int = 0
     file_bytes: int = 0
+    _firsts: list[int] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
@@ -74,23 +77,15 @@ class Chunk:
     def add(self, batch: Batch) -> None:
         """Add records."""
         self.batches.append(batch)
+        self._firsts.append(self.first + self.records)
         self.records += len(batch.records)
         self.size += batch.end - batch.start
 
-    def batch(self, *, source: str | None = None) -> Any:
-        """Return the records as the input of the kernel.
-
-        Args:
-            source: The name of the input; with it, there are columns with the places too.
-        """
+    def batch(self) -> Any:
+        """Return the records as the input of the kernel."""
         numbers = range(self.first, self.first + self.records)
         data = [data for each in self.batches for data in _data(each)]
         columns = {"record": pa.array(numbers, pa.int64()), "data": pa.array(data, pa.binary())}
-        if source is not None:
-            places = list(map(self.place, numbers))
-            columns["source"] = pa.repeat(pa.scalar(source), len(data))
-            columns["line"] = pa.array([each.line for each in places], pa.int64())
-            columns["offset"] = pa.array([each.offset for each in places], pa.int64())
         return pa.RecordBatch.from_pydict(columns)
 
     def data(self, number: int) -> bytes | None:
@@ -103,16 +98,13 @@ class Chunk:
         batch, index = self._found(number)
         ends = batch.ends()
         start = ends[index - 1] if index else batch.start
-        return Place(batch.base + start, batch.base + ends[index], batch.line or None)
+        line = batch.line + index if batch.line else None
+        return Place(batch.base + start, batch.base + ends[index], line)
 
     def _found(self, number: int) -> tuple[Batch, int]:
         """Return the batch with a record, and its index in it."""
-        index = number - self.first
-        for each in self.batches:
-            if index < len(each.records):
-                return each, index
-            index -= len(each.records)
-        raise AssertionError("a record of another chunk")
+        index = bisect_right(self._firsts, number) - 1
+        return self.batches[index], number - self._firsts[index]
 
 
 def _data(batch: Batch) -> Sequence[bytes | None]:
@@ -244,7 +236,8 @@ class _Stream:
         self.error: StreamError | None = None
         self.lines = 0
         self._at = at
-        self._batches = plan.inputs[piece.input].format_.split(source, plan.options.limits)
+        format_ = plan.inputs[piece.input].format_
+        self._batches = split_records(format_, source, plan.options.limits)
         self._waiting: Batch | None = None
         self._position = 0
 
@@ -292,4 +285,5 @@ def _divided(batch: Batch, number: int) -> tuple[Batch, Batch | None]:
     if number >= len(batch.records):
         return batch, None
     first = batch.first(number)
-    return first, batch._replace(start=first.end, records=batch.records[number:])
+    line = batch.line + number if batch.line else 0
+    return first, batch._replace(start=first.end, records=batch.records[number:], line=line)

@@ -230,33 +230,28 @@ class _TableFile:
             return INVALID
 
     def _write(self, records: RecordStream, target: str) -> None:
+        from crucible_ir.bulk.jobs.conversion import check_chunk
+        from crucible_ir.bulk.jobs.lines import split_records
         from crucible_ir.bulk.jobs.records import chunks_of
         from crucible_ir.bulk.jobs.table_files import TableWriter
-        from crucible_ir.bulk.kernel import check_records
         from crucible_ir.bulk.schemas import arrow_schema
 
         if records.type_ is None:
             raise CannotRunError(f"{self._source.name}: is empty; give --type")
         job = _job_options(self._options, self._table, records.type_.DESCRIPTOR.name)
+        format_name = cast("StreamFormatName", records.format_.name)
         schema = arrow_schema(records.type_, raw=job.raw, complete=True)
         with (
             open_output(target, force=self._options.force) as file,
             TableWriter(file, schema, job.table_format, job.row_group_rows) as writer,
         ):
-            for chunk in chunks_of(records.format_.split(records.source, job.limits)):
-                good, violations = check_records(
-                    chunk.batch(source=self._source.name),
-                    records.type_,
-                    format=cast("StreamFormatName", records.format_.name),
-                    validate=job.validate,
-                    raw=job.raw,
-                    limits=job.limits,
-                )
-                if len(violations):
-                    self._reject(violations, records)
-                writer.add(good, chunk.size)
-                records.count.records += len(good)
-                records.count.skipped += chunk.records - len(good)
+            for chunk in chunks_of(split_records(records.format_, records.source, job.limits)):
+                checked = check_chunk(job, self._source.name, format_name, chunk)
+                if checked.bad:
+                    self._reject(checked.violations, records)
+                writer.add(checked.good, chunk.size)
+                records.count.records += len(checked.good)
+                records.count.skipped += chunk.records - len(checked.good)
                 records.count.bytes += chunk.size
                 records.progress.show(records.count, chunk.records)
 
