@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from crucible_ir.exchange.client.results import Appended as Appended
     from crucible_ir.exchange.client.results import Change as Change
     from crucible_ir.exchange.client.results import ErasedFeedback as ErasedFeedback
+    from crucible_ir.exchange.client.results import ExportedBatch as ExportedBatch
     from crucible_ir.exchange.client.results import ExportedEvent as ExportedEvent
     from crucible_ir.exchange.client.results import FeedbackPolicy as FeedbackPolicy
     from crucible_ir.exchange.client.results import Gap as Gap
@@ -88,6 +89,7 @@ _NAMES = {
         "Appended",
         "Change",
         "ErasedFeedback",
+        "ExportedBatch",
         "ExportedEvent",
         "FeedbackPolicy",
         "Gap",

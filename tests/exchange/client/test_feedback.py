@@ -151,6 +151,25 @@ def test_unacknowledged_batches_are_sent_again_in_order() -> None:
     assert outbox.resent == 2
 
 
+def test_an_export_continues_from_a_cursor_with_what_was_ingested_since(
+    client: ExchangeClient,
+) -> None:
+    name = str(uuid.uuid4())
+    sent = list(events(9, name))
+    wanted = EventFilter(deployment_id=name)
+    client.ingest(sent[:5])
+    first = list(client.export_batches(wanted, batch_size=2))
+    assert [len(batch.events) for batch in first] == [2, 2, 1]
+    assert list(client.export_batches(wanted, cursor=first[-1].cursor)) == []
+    client.ingest(sent[5:])
+    for number, batch in enumerate(first, 1):
+        found = client.export_batches(wanted, cursor=batch.cursor)
+        rest = [event for later in found for event in later.events]
+        assert rest == sent[min(2 * number, 5) :]
+    with pytest.raises(InvalidDocumentError, match="belongs to another query"):
+        list(client.export_batches(cursor=first[0].cursor))
+
+
 def test_a_summary_counts_by_type_and_time_bucket(client: ExchangeClient) -> None:
     name = str(uuid.uuid4())
     sent = list(events(4, name, feedback_type=v1.FeedbackType.FEEDBACK_TYPE_RATING))

@@ -50,6 +50,7 @@ from crucible_ir.exchange.client.results import (
     Appended,
     Change,
     ErasedFeedback,
+    ExportedBatch,
     ExportedEvent,
     FeedbackPolicy,
     Gap,
@@ -829,6 +830,28 @@ class AsyncExchangeClient:
         self._ensure_open()
         return self._exported(
             (events or EventFilter()).export(batch_size, cursor), ExportedEvent.all_of
+        )
+
+    def export_batches(
+        self, events: EventFilter | None = None, *, batch_size: int | None = None, cursor: str = ""
+    ) -> AsyncIterator[ExportedBatch]:
+        """Yield feedback events as `export` does, in batches with the cursors after them.
+
+        An export with the cursor of the last batch, and otherwise the same arguments, continues
+        after it: also later, with the events that were ingested meanwhile.
+
+        Args:
+            events: The events to export; ``None`` for all.
+            batch_size: The most events of a batch.
+            cursor: A cursor of an earlier export to continue from; empty to start with the first
+                event.
+
+        Raises:
+            ExchangeError: The call failed.
+        """
+        self._ensure_open()
+        return self._exported(
+            (events or EventFilter()).export(batch_size, cursor), ExportedBatch.all_of
         )
 
     async def _exported(

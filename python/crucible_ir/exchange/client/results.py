@@ -513,6 +513,23 @@ class ExportedEvent(NamedTuple):
             yield cls(event, publisher or None, index in redacted)
 
 
+class ExportedBatch(NamedTuple):
+    """Some feedback events of an export, and where to continue after them.
+
+    Attributes:
+        events: The events.
+        cursor: The cursor with which a later export begins after these events.
+    """
+
+    events: list[FeedbackEvent]
+    cursor: str
+
+    @classmethod
+    def all_of(cls, answer: v1.ExportResponse) -> Iterator[ExportedBatch]:
+        """Yield the events of a message, as one batch."""
+        yield cls(list(answer.events), answer.cursor)
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteLint:
     """A lint finding of the server, as the message ``Lint``.
