@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crucible_ir.bulk.jobs.plan import Plan
 
 #: The version of the structure of manifests.
-_MANIFEST_VERSION: Final = 1
+MANIFEST_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _manifest(folder: JobFolder, plan: Plan, records: list[PartRecord]) -> dict[
         violations.update(record.violations)
         of_inputs[record.input].append(record)
     return {
-        "format": _MANIFEST_VERSION,
+        "format": MANIFEST_VERSION,
         "code_version": values["code_version"],
         "schema_digest": values["schema_digest"],
         "options": values["options"],
@@ -169,24 +169,26 @@ def _manifest(folder: JobFolder, plan: Plan, records: list[PartRecord]) -> dict[
             }
             for source, of_input in zip(plan.inputs, of_inputs, strict=True)
         ],
-        "parts": [
-            {
-                "name": each.name,
-                "rows": each.rows,
-                "bytes": each.bytes,
-                "digest": each.digest,
-                "input": each.input,
-                "range": list(each.range),
-                "range_digest": each.range_digest,
-            }
-            for each in records
-        ],
+        "parts": list(map(part_entry, records)),
         "violations": dict(sorted(violations.items())),
         "times": {
             "started": folder.started(),
             "finished": datetime.now(UTC).isoformat(),
             "inputs_modified": [each.modified for each in plan.inputs],
         },
+    }
+
+
+def part_entry(record: PartRecord) -> dict[str, Any]:
+    """Return what the manifest has of a part."""
+    return {
+        "name": record.name,
+        "rows": record.rows,
+        "bytes": record.bytes,
+        "digest": record.digest,
+        "input": record.input,
+        "range": list(record.range),
+        "range_digest": record.range_digest,
     }
 
 

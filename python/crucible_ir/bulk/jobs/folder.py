@@ -21,7 +21,7 @@ MANIFEST: Final = "_manifest.json"
 VIOLATIONS: Final = "_violations.parquet"
 QUARANTINE: Final = "_quarantine"
 PROGRESS: Final = "_progress"
-_PLAN: Final = "plan.json"
+PLAN: Final = "plan.json"
 #: The names of the files of a job.
 _OWN_NAME: Final = re.compile(
     rf"part-[0-9]{{5,}}-[0-9]{{5,}}\.[a-z]+|{QUARANTINE}(\.[a-z]+)+|{VIOLATIONS}|{MANIFEST}"
@@ -78,7 +78,7 @@ class JobFolder:
             OSError: The folder cannot be written.
         """
         if force:
-            self._clear()
+            self.clear()
         before = self._plan_before()
         if before is not None and (differences := before.differences(plan)):
             raise JobError(
@@ -89,26 +89,39 @@ class JobFolder:
             self.remove_progress()
             return True
         if before is None:
-            others = [name for name in sorted(os.listdir(self.path)) if not name.startswith(".")]
-            if not force and (others := [name for name in others if name != PROGRESS]):
-                raise JobError(
-                    f"{self.path}: has files that are not of a run, such as {others[0]}; give an"
-                    " empty folder, or --force to write beside them"
-                )
+            if not force:
+                self.check_empty()
             self.progress.mkdir(exist_ok=True)
-            started = {"plan": plan.to_json(), "started": datetime.now(UTC).isoformat()}
-            write_json(self.progress / _PLAN, started)
+            self.write_plan(plan)
         for each in self.progress.glob("*.tmp"):
             each.unlink()
         return False
 
+    def check_empty(self) -> None:
+        """Check that the folder has no files, apart from hidden ones.
+
+        Raises:
+            JobError: It has one.
+        """
+        for name in sorted(os.listdir(self.path)):
+            if not name.startswith(".") and name != PROGRESS:
+                raise JobError(
+                    f"{self.path}: has files that are not of a run, such as {name}; give an"
+                    " empty folder, or --force to write beside them"
+                )
+
+    def write_plan(self, plan: Plan, **others: Any) -> None:
+        """Write the plan of a job that begins, and the time."""
+        started = {"plan": plan.to_json(), **others, "started": datetime.now(UTC).isoformat()}
+        write_json(self.progress / PLAN, started)
+
     def started(self) -> str:
         """Return the time when the job was started first."""
-        return str(read_json(self.progress / _PLAN)["started"])
+        return str(read_json(self.progress / PLAN)["started"])
 
     def _plan_before(self) -> Plan | None:
         """Return the plan of the result in the folder; ``None`` if there is none."""
-        for path in (self.manifest, self.progress / _PLAN):
+        for path in (self.manifest, self.progress / PLAN):
             try:
                 values = read_json(path)
                 if values is None:
@@ -123,7 +136,8 @@ class JobFolder:
                 ) from None
         return None
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Remove the result of a job, and what is left of one that is not finished."""
         # Without its manifest, no part looks like a part of a complete result.
         self.manifest.unlink(missing_ok=True)
         self.remove_progress()

@@ -43,6 +43,7 @@ class PartRecord:
         is_last: Whether the input has no further part.
         error: The offset and the reason of the error after which the input has no record that can
             be found; empty if there is none.
+        cursor: The cursor of the exchange after the part; empty for a part of a file.
     """
 
     name: str
@@ -59,6 +60,7 @@ class PartRecord:
     newlines: int
     is_last: bool
     error: str = ""
+    cursor: str = ""
 
 
 class PartFiles:
@@ -148,7 +150,7 @@ class PartWriter:
         return self._quarantine
 
     def close(
-        self, records: int, range_: ByteRange, *, is_last: bool, error: str = ""
+        self, records: int, range_: ByteRange, *, is_last: bool, error: str = "", cursor: str = ""
     ) -> PartRecord:
         """Complete the part, and write its record.
 
@@ -157,6 +159,7 @@ class PartWriter:
             range_: The range of the piece.
             is_last: Whether the input has no further piece.
             error: The error after the last record, as in `PartRecord`.
+            cursor: The cursor of the exchange after the part, as in `PartRecord`.
         """
         self._stack.close()
         with open(self._files.table, "rb") as file:
@@ -177,6 +180,7 @@ class PartWriter:
             range_.newlines,
             is_last,
             error,
+            cursor,
         )
         write_json(self._files.record, asdict(record))
         return record
