@@ -51,7 +51,7 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 .DELETE_ON_ERROR:
 .PHONY: help setup run demo check test nightly interop test-interchange test-trainer test-web witness \
 	test-protobuf6 native lint-native test-native fuzz-native native-wheels \
-	lint format \
+	packages lint format \
 	check-format types generate check-generated breaking release-image check-package docs bench \
 	bench-exchange screenshots bench-web fuzz clean
 
@@ -79,7 +79,7 @@ nightly: setup $(VENV_GENERATE)/.installed $(RULES_PROTO) ## Run the tests for h
 	CRUCIBLE_IR_EXAMPLES=10 CRUCIBLE_IR_KILLS=1000 $(BIN)/python $(PYTEST) --dist worksteal \
 		-m "not toolchain" -o timeout=0 $(ARGS)
 
-# The tests of one language share its build, so one process runs them.
+# The tests of one language share its build and its package, so one process runs them.
 interop: setup ## Run the tests of the other languages whose tools are installed
 	$(BIN)/python $(PYTEST) --dist loadfile -m toolchain tests/interop $(ARGS)
 
@@ -109,9 +109,11 @@ native: setup ## Build the native core and install it into .venv (needs Rust)
 	$(BIN)/python -m pip install --quiet ./native/python
 	$(BIN)/crucible-ir --version
 
-lint-native: ## Check the format and the code of the native core (needs Rust)
+lint-native: ## Check the format and the code of the native core and the crates (needs Rust)
 	$(need-cargo)
 	$(CARGO) fmt --all --check
+	cargo fmt --check --manifest-path packages/crate/generator/Cargo.toml
+	rustfmt --check --edition 2024 packages/crate/src/lib.rs
 	$(CARGO) clippy --workspace --all-targets --locked --quiet -- --deny warnings
 
 # The package must use the core here. Without it, `make test` runs the same tests.
@@ -186,6 +188,10 @@ native-wheels: setup $(VENV_WHEELS)/.installed ## Build the wheels of the native
 		--locked --zig --compatibility manylinux2014 --target $$target \
 		--manifest-path native/python/Cargo.toml --out dist || exit 1; done
 	$(BIN)/python tools/check_native_wheels.py
+
+# Without the program of a language, its package is not built; on CI that is an error.
+packages: setup ## Build the packages of npm, Maven, Go and Rust into dist/ (ARGS=npm for one)
+	$(BIN)/python tools/build_packages.py $(ARGS)
 
 fuzz-native: setup ## Fuzz every entry point of the native core (TIME=600 seconds each, ARGS=check for one)
 	$(need-cargo)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from interop.programs import SCHEMA
 
+from build_packages import CARGO_TARGET
 from crucible_ir.conformance.comparison import OFFERED_ASPECTS
 from crucible_ir.conformance.expected_failures import ExpectedFailure, read_expected_failures
 from crucible_ir.conformance.reports import to_text
@@ -17,8 +18,8 @@ from crucible_ir.conformance.suites import select_cases, suite_folder
 
 FOLDER = Path(__file__).parent
 
-#: The command of each executor, with {folder} for the folder of its language and {schema} for the
-#: file with the descriptor set.
+#: The command of each executor, with {folder} for the folder of its language, {schema} for the
+#: file with the descriptor set, and {cargo_target} for the output of cargo.
 COMMANDS = {
     "python": "{python} -m crucible_ir.conformance.executor",
     "pure_python": "env PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python"
@@ -31,7 +32,7 @@ COMMANDS = {
     "java": "java -XX:TieredStopAtLevel=1"
     " -cp {folder}/build/target/classes:{folder}/build/target/dependency/*"
     " org.crucibleir.interop.Executor",
-    "rust": "{folder}/build/target/debug/executor",
+    "rust": "{cargo_target}/debug/executor",
     "typescript": "node {folder}/build/src/executor.js",
 }
 
@@ -40,7 +41,12 @@ TIMEOUT = 120.0
 
 
 def command(language: str) -> list[str]:
-    places = {"python": sys.executable, "folder": FOLDER / language, "schema": SCHEMA}
+    places = {
+        "python": sys.executable,
+        "folder": FOLDER / language,
+        "schema": SCHEMA,
+        "cargo_target": CARGO_TARGET,
+    }
     return [part.format(**places) for part in COMMANDS[language].split()]
 
 

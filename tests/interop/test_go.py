@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.toolchain
 
 EXAMPLES = ROOT / "examples"
 GUIDE = (ROOT / "docs" / "go.md").read_text(encoding="utf-8")
+README = (MODULE / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -268,6 +271,25 @@ def test_the_module_and_its_generator_use_one_release_of_protobuf() -> None:
     assert len(releases) == 1
 
 
+def test_the_readme_of_the_module_works_from_an_empty_folder(build: Path, tmp_path: Path) -> None:
+    shutil.copy(project.package(), tmp_path)
+    follow(README, tmp_path, lambda command: run(command, tmp_path), {})
+
+
+def test_the_archive_has_the_module_and_its_license(build: Path) -> None:
+    top = f"crucible-ir-go-{ir.__version__}"
+    with tarfile.open(project.package()) as archive:
+        contents = {
+            entry.name.removeprefix(f"{top}/"): archive.extractfile(entry).read()  # type: ignore[union-attr]
+            for entry in archive
+        }
+    assert contents.pop("LICENSE") == (ROOT / "LICENSE").read_bytes()
+    module = (path for path in MODULE.rglob("*") if path.is_file())
+    assert contents == {path.relative_to(MODULE).as_posix(): path.read_bytes() for path in module}
+    required = re.findall(r"gen/go (v\S+)$", (PROJECT / "go.mod").read_text(), re.MULTILINE)
+    assert required == [f"v{ir.__version__}"]
+
+
 USER = """package {name}
 
 import crucibleirv1 "github.com/north-shore-ai/crucible-ir/gen/go/crucible_ir/v1"
@@ -296,14 +318,14 @@ func main() {
 def test_two_modules_that_follow_the_guide_are_linked_into_one_program(
     build: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "crucible-ir").symlink_to(ROOT)
     installing = blocks(GUIDE, "sh")[0]
-    for name in ("first", "second"):
+    for name in ("first", "second", "program"):
         (tmp_path / name).mkdir()
+        shutil.copy(project.package(), tmp_path / name)
+    for name in ("first", "second"):
         run(installing.replace("example.com/service", f"example.com/{name}"), tmp_path / name)
         (tmp_path / name / f"{name}.go").write_text(USER.format(name=name))
     program = tmp_path / "program"
-    program.mkdir()
     (program / "main.go").write_text(LINKER)
     run(installing.replace("example.com/service", "example.com/program"), program)
     for name in ("first", "second"):
@@ -322,9 +344,9 @@ def test_two_modules_that_follow_the_guide_are_linked_into_one_program(
 def test_the_guide_works_from_an_empty_folder(
     build: Path, tmp_path: Path, served: Served, secured: Secured
 ) -> None:
-    (tmp_path / "crucible-ir").symlink_to(ROOT)
     folder = tmp_path / "service"
     folder.mkdir()
+    shutil.copy(project.package(), folder)
     (folder / "ca.pem").write_bytes(secured.roots)
 
     follow(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,21 +12,24 @@ from interop import executors
 from interop.guides import follow, version_of_the_guides
 from interop.java import project
 from interop.java.project import GUIDE
-from interop.programs import run
-from interop.toolchains import JAVA, require
+from interop.programs import ROOT, run
 from pages import command_of, commands, files
 
 import crucible_ir as ir
+from build_packages import PACKAGES
 from crucible_ir.conformance.process import Executor
 from crucible_ir.conformance.v1 import EvaluateRequest, Request
 from crucible_ir.exchange import ExchangeClient
+from crucible_ir.schema.comments import descriptor_set
+
+README = (PACKAGES / "maven" / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.toolchain
 
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The executor and the generated code."""
+    """The executor."""
     return project.build()
 
 
@@ -68,8 +73,41 @@ def test_java_reads_more_than_protojson_as_the_guide_says(build: Path) -> None:
                 ir.from_json(text, ir.v1.BackendRef, validate=False)
 
 
+def copy_package(folder: Path) -> None:
+    for path in project.package():
+        shutil.copy(path, folder)
+
+
+def test_the_readme_of_the_artifact_works_from_an_empty_folder(tmp_path: Path) -> None:
+    copy_package(tmp_path)
+    follow(README, tmp_path, lambda command: run(command, tmp_path), {})
+    dependencies = {path.name for path in (tmp_path / "target" / "dependency").iterdir()}
+    assert f"crucible-ir-{ir.__version__}.jar" in dependencies
+    # Those who do not call the exchange do not get its libraries.
+    assert not [name for name in dependencies if name.startswith("grpc-")]
+
+
+def test_the_artifact_has_the_descriptors_the_protos_and_the_license_and_no_rules_of_its_own() -> (
+    None
+):
+    jar, sources, pom = project.package()
+    with zipfile.ZipFile(jar) as archive:
+        names = set(archive.namelist())
+        assert archive.read("org/crucibleir/crucible_ir.binpb") == descriptor_set()
+        assert archive.read("META-INF/LICENSE") == (ROOT / "LICENSE").read_bytes()
+        for proto in (ROOT / "proto").glob("crucible_ir/**/*.proto"):
+            name = proto.relative_to(ROOT / "proto").as_posix()
+            assert archive.read(name) == proto.read_bytes()
+    assert not [name for name in names if name.startswith(("buf/", "build/"))]
+    with zipfile.ZipFile(sources) as archive:
+        written = {name.removesuffix(".java") for name in archive.namelist()}
+    compiled = {name.removesuffix(".class") for name in names if name.endswith(".class")}
+    assert {name for name in compiled if "$" not in name} <= written
+    assert pom.read_text(encoding="utf-8") == (PACKAGES / "maven" / "pom.xml").read_text("utf-8")
+
+
 def test_the_guide_works_from_an_empty_folder(tmp_path: Path, served: Served) -> None:
-    require(JAVA)
+    copy_package(tmp_path)
 
     follow(
         GUIDE, tmp_path, lambda command: run(command, tmp_path), {"127.0.0.1:7551": served.address}

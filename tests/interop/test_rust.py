@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -10,23 +11,25 @@ import pytest
 from exchange.client.served import Served
 from interop import executors
 from interop.guides import follow, version_of_the_guides
-from interop.programs import ROOT
 from interop.rust import project
-from interop.rust.project import GUIDE, LOCK, run
+from interop.rust.project import GENERATE_LOCK, GUIDE, LOCK, run
 from interop.toolchains import RUST
 from pages import blocks, command_of, commands, files
 
 import crucible_ir as ir
+from build_packages import PACKAGES
 from crucible_ir.conformance.process import Executor
 from crucible_ir.conformance.v1 import EvaluateRequest, Request
 from crucible_ir.exchange import ExchangeClient
+
+README = (PACKAGES / "crate" / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.toolchain
 
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The executor."""
+    """The executor, and what builds share."""
     return project.build()
 
 
@@ -80,15 +83,50 @@ def test_rust_reads_more_than_protojson_as_the_guide_says(build: Path) -> None:
                 ir.from_json(text, name, validate=False)
 
 
-def test_the_guide_works_from_an_empty_folder(build: Path, tmp_path: Path, served: Served) -> None:
-    # The only file that the reader does not have: other versions are not tested.
-    shutil.copy(LOCK, tmp_path)
+def copy_crates(folder: Path, lock: Path = LOCK) -> None:
+    """Copy the crates into a folder, and a lock file: other versions are not tested."""
+    for path in project.crates():
+        shutil.copy(path, folder)
+    shutil.copy(lock, folder / "Cargo.lock")
 
-    actual = {"127.0.0.1:7551": served.address, project.CLONE: str(ROOT)}
+
+def test_the_readme_of_the_crate_works_from_an_empty_folder(build: Path, tmp_path: Path) -> None:
+    copy_crates(tmp_path)
+    follow(README, tmp_path, lambda command: run(command, tmp_path), {})
+
+
+def test_the_crate_has_no_build_script_and_the_tested_versions(build: Path) -> None:
+    [crate, core] = project.crates()
+    top = f"crucible-ir-{ir.__version__}"
+    with tarfile.open(crate) as archive:
+        names = set(archive.getnames())
+        manifest = tomllib.loads(archive.extractfile(f"{top}/Cargo.toml.orig").read().decode())  # type: ignore[union-attr]
+    assert {f"{top}/{name}" for name in ("LICENSE", "README.md", "src/lib.rs")} <= names
+    assert f"{top}/build.rs" not in names
+    assert manifest["package"]["rust-version"] == RUST.programs[0].oldest
+    assert core.name == f"crucible-ir-core-{ir.__version__}.crate"
+    tested = tomllib.loads(files(GUIDE)["Cargo.toml"])["dependencies"]
+    for name, dependency in manifest["dependencies"].items():
+        if name in tested:
+            assert version_of(tested[name]) == f"={version_of(dependency)}"
+
+
+def version_of(dependency: str | dict[str, str]) -> str:
+    return dependency if isinstance(dependency, str) else dependency["version"]
+
+
+def test_the_guide_works_from_an_empty_folder(build: Path, tmp_path: Path, served: Served) -> None:
+    copy_crates(tmp_path)
+    (tmp_path / "generate").mkdir()
+    shutil.copy(GENERATE_LOCK, tmp_path / "generate" / "Cargo.lock")
+
+    actual = {"127.0.0.1:7551": served.address}
     follow(GUIDE, tmp_path, lambda command: run(command, tmp_path), actual)
 
+    for lock, copy in ((LOCK, tmp_path), (GENERATE_LOCK, tmp_path / "generate")):
+        assert (copy / "Cargo.lock").read_bytes() == lock.read_bytes()
     programs = [path.stem for path in (tmp_path / "src" / "bin").iterdir()]
-    assert len(files(GUIDE)) == len(blocks(GUIDE, "rust")) + 1
+    assert len(files(GUIDE)) == len(blocks(GUIDE, "rust")) + len(blocks(GUIDE, "toml"))
     assert sorted(command.line.split()[4] for command in commands(GUIDE)) == sorted(programs)
     text, digest = command_of(GUIDE, "digest_version").shown.splitlines()
     version = version_of_the_guides()

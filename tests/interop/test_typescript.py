@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from exchange.client.served import Served
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.json_format import ParseDict
 from interop import executors
 from interop.guides import follow
 from interop.programs import ROOT
 from interop.secured import Secured
-from interop.toolchains import NODE, require
 from interop.typescript import project
 from interop.typescript.project import PROJECT, run_npm
 from pages import blocks, files
 from web.http_servers import http_exchange
 
 import crucible_ir as ir
+from build_packages import PACKAGES
 from crucible_ir.exchange import ExchangeClient, Record, v1
+from crucible_ir.schema.comments import descriptor_set
 
 pytestmark = pytest.mark.toolchain
 
 GUIDE = (ROOT / "docs" / "typescript.md").read_text(encoding="utf-8")
+README = (PACKAGES / "npm" / "README.md").read_text(encoding="utf-8")
+PACKAGED: dict[str, Any] = json.loads((PACKAGES / "npm" / "package.json").read_text("utf-8"))
 MANIFEST: dict[str, Any] = json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))
 
 
@@ -119,9 +125,9 @@ def check_report(report: dict[str, Any], address: str) -> None:
 def test_the_guide_works_from_an_empty_folder(
     tmp_path: Path, served: Served, secured: Secured
 ) -> None:
-    require(NODE)
     folder = tmp_path / "service"
     folder.mkdir()
+    shutil.copy(project.package(), folder)
     (folder / "ca.pem").write_bytes(secured.roots)
 
     follow(
@@ -136,6 +142,44 @@ def test_the_guide_works_from_an_empty_folder(
     with pytest.raises(AssertionError, match="unauthenticated"):
         run_npm("node build/secured.js", folder, CRUCIBLE_IR_TOKEN="guessed")
     installed = json.loads((folder / "package.json").read_text())
-    for kind in ("dependencies", "devDependencies"):
-        versions = {name: version.lstrip("^") for name, version in installed[kind].items()}
-        assert versions == MANIFEST[kind]
+    versions = {
+        name: version.lstrip("^")
+        for kind in ("dependencies", "devDependencies")
+        for name, version in installed[kind].items()
+    }
+    assert versions.pop("crucible-ir").startswith("file:")
+    # The plugins that generate are those that generated the package.
+    generating = {**PACKAGED["devDependencies"], "@bufbuild/buf": versions["@bufbuild/buf"]}
+    assert versions == MANIFEST["dependencies"] | MANIFEST["devDependencies"] | generating
+
+
+def test_the_readme_of_the_package_works_from_an_empty_folder(tmp_path: Path) -> None:
+    shutil.copy(project.package(), tmp_path)
+    follow(README, tmp_path, lambda command: run_npm(command, tmp_path), {})
+    installed = json.loads((tmp_path / "node_modules/crucible-ir/package.json").read_text())
+    assert installed["version"] == ir.__version__
+
+
+def test_the_package_has_an_import_for_each_proto_package_and_its_peers_are_those_tested() -> None:
+    with tarfile.open(project.package()) as archive:
+        names = set(archive.getnames())
+    for package in {file.package for file in FileDescriptorSet.FromString(descriptor_set()).file}:
+        if package.startswith("crucible_ir."):
+            folder = package.replace(".", "/")
+            shown = package.removeprefix("crucible_ir.").replace(".", "/")
+            assert PACKAGED["exports"][f"./{shown}"] == f"./{folder}/index.js"
+            assert f"`crucible-ir/{shown}`" in README
+    for target in PACKAGED["exports"].values():
+        assert f"package/{target.removeprefix('./')}" in names
+    assert "package/LICENSE" in names
+    # The rules are in the options of fields. Their own schema comes with protovalidate.
+    assert not [name for name in names if "validate" in name and "validation_service" not in name]
+    assert PACKAGED["peerDependencies"]["@bufbuild/protovalidate"] == (
+        f">={MANIFEST['dependencies']['@bufbuild/protovalidate']} <1.3.0"
+    )
+
+
+def test_npm_does_not_install_the_release_of_protovalidate_that_skips_rules(tmp_path: Path) -> None:
+    command = f"npm install --dry-run --no-audit {project.package()} @bufbuild/protovalidate@1.3.0"
+    with pytest.raises(AssertionError, match="ERESOLVE"):
+        run_npm(command, tmp_path)

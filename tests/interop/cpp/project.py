@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from interop import programs
-from interop.builds import kept_build
 from interop.programs import ROOT, SCHEMA
 from interop.toolchains import CPP, require, system_path
 from pages import blocks, files
+
+from kept_builds import kept_build
 
 PROJECT = ROOT / "tests" / "interop" / "cpp"
 BUILD = PROJECT / "build"

@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	buf.build/go/protovalidate v1.4.0
 	github.com/gowebpki/jcs v1.0.2
-	github.com/north-shore-ai/crucible-ir/gen/go v0.0.0
+	github.com/north-shore-ai/crucible-ir/gen/go v0.3.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260819154853-08b0e4226688
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12

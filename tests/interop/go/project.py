@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from interop import programs
-from interop.builds import kept_build
 from interop.programs import ROOT
 from interop.toolchains import GO, require
+
+from build_packages import built
+from kept_builds import kept_build
 
 PROJECT = ROOT / "tests" / "interop" / "go"
 BUILD = PROJECT / "build"
@@ -27,6 +29,12 @@ def run(command: str, folder: Path = PROJECT, **environment: str) -> str:
         GOWORK="off",
         **environment,
     )
+
+
+def package() -> Path:
+    """Build the archive of the module, and return its path."""
+    [path] = built("go")
+    return path
 
 
 def build() -> Path:

@@ -1,13 +1,15 @@
-"""The TypeScript project, and its build."""
+"""The TypeScript project, and its build with the package of npm."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from interop import programs
-from interop.builds import kept_build
-from interop.programs import ROOT, SCHEMA
+from interop.programs import ROOT
 from interop.toolchains import NODE, require
+
+from build_packages import built
+from kept_builds import kept_build
 
 PROJECT = ROOT / "tests" / "interop" / "typescript"
 
@@ -20,19 +22,27 @@ def run_npm(command: str, folder: Path, **environment: str) -> str:
     return programs.run(command, folder, npm_config_prefer_offline="true", **environment)
 
 
+def package() -> Path:
+    """Build the package of npm, and return its path."""
+    require(NODE)
+    [path] = built("npm")
+    return path
+
+
 def install() -> Path:
     """Install the project's packages, and return the project's folder."""
     tools = [f"{name} {version}" for name, version in require(NODE).items()]
-    manifests = [PROJECT / "package.json", PROJECT / "package-lock.json"]
-    command = "npm ci --ignore-scripts --no-audit --no-fund"
-    kept_build(PROJECT / "node_modules", manifests, lambda: run_npm(command, PROJECT), tools=tools)
+    inputs = [PROJECT / "package.json", PROJECT / "package-lock.json", package()]
+    quietly = "--ignore-scripts --no-audit --no-fund"
+    command = f"npm ci {quietly} && npm install {quietly} --no-save {inputs[-1]}"
+    kept_build(PROJECT / "node_modules", inputs, lambda: run_npm(command, PROJECT), tools=tools)
     return PROJECT
 
 
 def build() -> Path:
-    """Generate and compile the programs, and return their folder."""
+    """Compile the programs, and return their folder."""
     project = install()
-    settings = ["package-lock.json", "buf.gen.yaml", "tsconfig.json"]
-    inputs = [SCHEMA, *(project / name for name in settings), *(project / "src").iterdir()]
+    settings = ["package-lock.json", "tsconfig.json"]
+    inputs = [package(), *(project / name for name in settings), *(project / "src").iterdir()]
     kept_build(project / "build", inputs, lambda: run_npm("npm run build", project))
     return project / "build" / "src"

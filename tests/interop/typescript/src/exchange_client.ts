@@ -6,24 +6,26 @@ import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect
 import {
   ChangeSchema,
   ExchangeService,
-  GetResponseSchema,
-  PublishResponseSchema,
-  type Change,
-} from "../gen/crucible_ir/exchange/v1/exchange_service_pb.js";
-import {
   FeedbackService,
+  GetResponseSchema,
   IngestRequestSchema,
   IngestResponseSchema,
-} from "../gen/crucible_ir/exchange/v1/feedback_service_pb.js";
-import { DocumentSchema, type Document } from "../gen/crucible_ir/v1/document_pb.js";
-import { FeedbackType } from "../gen/crucible_ir/v1/feedback_pb.js";
-import { ModelStage, ModelVersionSchema } from "../gen/crucible_ir/v1/model_pb.js";
+  PublishResponseSchema,
+  type Change,
+} from "crucible-ir/exchange/v1";
+import {
+  DocumentSchema,
+  FeedbackType,
+  ModelStage,
+  ModelVersionSchema,
+  type Document,
+} from "crucible-ir/v1";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
   PreconditionFailureSchema,
   ResourceInfoSchema,
-} from "../gen/google/rpc/error_details_pb.js";
+} from "crucible-ir/google/rpc";
 
 const [baseUrl, protocol] = process.argv.slice(2);
 if (baseUrl === undefined || protocol === undefined) {

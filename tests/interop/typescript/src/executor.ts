@@ -27,10 +27,12 @@ import {
   type EvaluateRequest,
   type EvaluateResponseSchema,
   type Request,
-} from "../gen/crucible_ir/conformance/v1/conformance_pb.js";
-import { file_crucible_ir_exchange_v1_exchange_service } from "../gen/crucible_ir/exchange/v1/exchange_service_pb.js";
-import { file_crucible_ir_exchange_v1_feedback_service } from "../gen/crucible_ir/exchange/v1/feedback_service_pb.js";
-import { file_crucible_ir_exchange_v1_validation_service } from "../gen/crucible_ir/exchange/v1/validation_service_pb.js";
+} from "crucible-ir/conformance/v1";
+import {
+  file_crucible_ir_exchange_v1_exchange_service,
+  file_crucible_ir_exchange_v1_feedback_service,
+  file_crucible_ir_exchange_v1_validation_service,
+} from "crucible-ir/exchange/v1";
 
 type Evaluation = MessageInitShape<typeof EvaluationSchema>;
 type Outcome = MessageInitShape<typeof EvaluateResponseSchema>;

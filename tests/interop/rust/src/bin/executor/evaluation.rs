@@ -6,8 +6,8 @@ use crucible_ir_core::{Format, MessageType, Schema, Unsure};
 use prost::Message;
 use prost_protovalidate::{Error, Validator};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
-use service::DESCRIPTORS;
-use service::crucible_ir::conformance::v1::{
+use crucible_ir::DESCRIPTORS;
+use crucible_ir::conformance::v1::{
     BrokenRule, BrokenRules, EvaluateRequest, EvaluateResponse, Evaluation,
     evaluate_request::Payload,
     evaluate_response::Outcome,

@@ -5,7 +5,7 @@ mod evaluation;
 use std::io::{self, Read, Write};
 
 use prost::Message;
-use service::crucible_ir::conformance::v1::{
+use crucible_ir::conformance::v1::{
     Aspect, DescribeResponse, Request, Response, request, response,
 };
 

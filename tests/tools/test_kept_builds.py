@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from interop.builds import kept_build
+
+from kept_builds import kept_build
 
 
 class Compiler:
