@@ -36,7 +36,7 @@ def test_the_tour_reads_shows_and_converts_every_document() -> None:
     documents = {
         path.name
         for path in (ROOT / "examples").iterdir()
-        if path.suffix not in (".py", ".jsonl", "")
+        if path.suffix not in (".py", ".jsonl", ".ipynb", "")
     }
     marked = {
         match[2]: match[1] for line in lines if (match := re.match(r"  ([✓✗]) (\S+\.\S+)", line))

@@ -54,6 +54,8 @@ class MessageView:
             markup=False,
             emoji=False,
             legacy_windows=False,
+            # In a notebook, rich would draw it there instead.
+            force_jupyter=False,
         )
         console.print(self._tree())
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
