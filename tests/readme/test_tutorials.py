@@ -17,7 +17,7 @@ HTTP = "http://127.0.0.1:8080"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["first-experiment.md", "mlflow.md"])
+@pytest.mark.parametrize("name", ["feedback-to-parquet.md", "first-experiment.md", "mlflow.md"])
 def test_every_block_runs_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
