@@ -141,7 +141,7 @@ def test_parts_depend_on_the_records_alone(tmp_path: Path) -> None:
     compressed = tmp_path / "in.jsonl.gz"
     compressed.write_bytes(gzip.compress(source.read_bytes()))
     expected = run_job(plan_of(source), tmp_path / "one")
-    assert expected == JobResult(records=62, bad=2, parts=expected.parts)
+    assert (expected.records, expected.bad) == (62, 2)
     assert expected.parts > 5
     one = contents(tmp_path / "one")
     assert run_job(plan_of(compressed), tmp_path / "three") == expected

@@ -57,7 +57,15 @@ def test_bad_records_are_beside_the_parts_of_a_folder(folder: Path) -> None:
     Path("in.jsonl").write_bytes(lines(EVENTS[0]) + b'{"id": ""}\n')
     result = run("convert", "--to", "parquet", "in.jsonl", "out")
     assert result.status == 1
-    assert "1 bad" in result.err
+    assert result.err.splitlines() == [
+        "crucible-ir: out: 2 records in 1 part, 1 of them bad",
+        "crucible-ir: out: required 1",
+        "crucible-ir: out: the bad records are in out/_quarantine.jsonl: mend them, and run"
+        " `crucible-ir convert --to parquet --type FeedbackEvent out/_quarantine.jsonl FOLDER`",
+    ]
+    again = run("convert", "--to", "parquet", "in.jsonl", "out")
+    assert again.status == 1
+    assert again.err == result.err.replace("2 records", "up to date: 2 records")
     assert Path("out/_quarantine.jsonl").read_bytes() == b'{"id": ""}\n'
     [violation, *_] = pq.read_table("out/_violations.parquet").to_pylist()
     assert (violation["record"], violation["line"], violation["path"]) == (1, 2, "id")

@@ -34,7 +34,7 @@ GROUPS = {
         {
             "validate": "Check documents against the rules of the schema.",
             "lint": "Find values that the rules allow but that look like mistakes.",
-            "convert": "Write a document in another format.",
+            "convert": "Convert documents, streams and tables to another format.",
             "show": "Draw a document as a tree.",
             "plot": "Draw training curves, feedback and evaluations as SVG or HTML.",
             "digest": "Print the digests of documents, or check them against a list.",

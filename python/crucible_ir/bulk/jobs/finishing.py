@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,8 @@ class JobResult:
         errors: The errors of the inputs that could not be read to their end. If there are any, the
             result is not complete, and there is no manifest.
         is_new: Whether this run made it; ``False`` if it was complete before.
+        violations: The number of violations by rule id.
+        quarantines: The names of the files with the bad records.
     """
 
     records: int
@@ -42,6 +44,8 @@ class JobResult:
     parts: int
     errors: tuple[str, ...] = ()
     is_new: bool = True
+    violations: dict[str, int] = field(default_factory=dict)
+    quarantines: tuple[str, ...] = ()
 
 
 def missing_inputs(plan: Plan, records: Mapping[Piece, PartRecord]) -> list[int]:
@@ -86,7 +90,16 @@ def finish(folder: JobFolder, plan: Plan) -> JobResult:
         sum(each.bad for each in records.values()),
         len(records),
         errors,
+        violations=_violations_by_rule(records.values()),
+        quarantines=tuple(folder.quarantines()),
     )
+
+
+def _violations_by_rule(records: Iterable[PartRecord]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for record in records:
+        counts.update(record.violations)
+    return dict(sorted(counts.items()))
 
 
 def _merge_violations(folder: JobFolder, plan: Plan, records: Mapping[Piece, PartRecord]) -> None:
@@ -138,8 +151,8 @@ def _merge_quarantine(folder: JobFolder, plan: Plan, records: Mapping[Piece, Par
         if record.bad:
             extension = plan.inputs[piece.input].format_.extensions[0]
             bad.setdefault(extension, []).append(piece)
-    for path in folder.path.glob(f"{QUARANTINE}.*"):
-        path.unlink()
+    for name in folder.quarantines():
+        (folder.path / name).unlink()
     for extension, pieces in bad.items():
         name = QUARANTINE + extension
         with replacing(folder.path / name, folder.progress / name) as target:
@@ -150,10 +163,8 @@ def _merge_quarantine(folder: JobFolder, plan: Plan, records: Mapping[Piece, Par
 
 def _manifest(folder: JobFolder, plan: Plan, records: list[PartRecord]) -> dict[str, Any]:
     values = plan.to_json()
-    violations: Counter[str] = Counter()
     of_inputs: list[list[PartRecord]] = [[] for _ in plan.inputs]
     for record in records:
-        violations.update(record.violations)
         of_inputs[record.input].append(record)
     return {
         "format": MANIFEST_VERSION,
@@ -170,7 +181,7 @@ def _manifest(folder: JobFolder, plan: Plan, records: list[PartRecord]) -> dict[
             for source, of_input in zip(plan.inputs, of_inputs, strict=True)
         ],
         "parts": list(map(part_entry, records)),
-        "violations": dict(sorted(violations.items())),
+        "violations": _violations_by_rule(records),
         "times": {
             "started": folder.started(),
             "finished": datetime.now(UTC).isoformat(),

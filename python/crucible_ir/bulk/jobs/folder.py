@@ -145,6 +145,10 @@ class JobFolder:
             if _OWN_NAME.fullmatch(name):
                 (self.path / name).unlink()
 
+    def quarantines(self) -> list[str]:
+        """Return the names of the files with bad records."""
+        return sorted(path.name for path in self.path.glob(f"{QUARANTINE}.*"))
+
     def remove_progress(self) -> None:
         """Remove the files of a job that is not finished."""
         if self.progress.exists():

@@ -131,4 +131,6 @@ def _result_before(folder: JobFolder) -> JobResult:
         sum(each["bad"] for each in inputs),
         len(manifest["parts"]),
         is_new=False,
+        violations=manifest["violations"],
+        quarantines=tuple(folder.quarantines()),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -143,18 +144,25 @@ def _run_job(
         print_error(f"{target}: not complete: the records before the errors are in the parts")
         return INVALID
     if not options.quiet:
-        print_error(f"{target}: {_summary(result)}")
-    return INVALID if result.bad and result.is_new else GOOD
+        for line in _summary(result, target, job_options):
+            print_error(f"{target}: {line}")
+    return INVALID if result.bad else GOOD
 
 
-def _summary(result: JobResult) -> str:
+def _summary(result: JobResult, target: str, options: JobOptions) -> Iterator[str]:
+    """Yield the lines about a complete result."""
     parts = "1 part" if result.parts == 1 else f"{result.parts:,} parts"
-    records = f"{result.records:,} records in {parts}"
-    if not result.is_new:
-        return f"up to date: {records}"
-    if not result.bad:
-        return records
-    return f"{records}; {result.bad:,} bad: see _violations.parquet and _quarantine in this folder"
+    before = "" if result.is_new else "up to date: "
+    bad = f", {result.bad:,} of them bad" if result.bad else ""
+    yield f"{before}{result.records:,} records in {parts}{bad}"
+    for rule_id, count in sorted(result.violations.items(), key=lambda item: (-item[1], item[0])):
+        yield f"{rule_id} {count:,}"
+    for name in result.quarantines:
+        path = os.path.join(target, name)
+        yield (
+            f"the bad records are in {path}: mend them, and run `crucible-ir convert --to"
+            f" {options.table_format} --type {options.type_name} {path} FOLDER`"
+        )
 
 
 def _type_name(options: ConversionOptions, sources: Sequence[InputFile]) -> str:

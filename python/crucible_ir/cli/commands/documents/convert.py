@@ -170,7 +170,7 @@ def command(
     force: bool,
     quiet: bool,
 ) -> int:
-    """Write a document in another format.
+    """Convert documents, streams and tables to another format.
 
     The formats are inferred from the file extensions of IN and OUT, or given by --from and --to.
     A file that exists is replaced only with --force, and only when the output is complete and was
