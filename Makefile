@@ -18,6 +18,8 @@ VENV_INTERCHANGE := .venv-interchange
 VENV_TRAINER := .venv-trainer
 VENV_WEB := .venv-web
 VENV_NATIVE := .venv-native
+VENV_RAY := .venv-ray
+VENV_SPARK := .venv-spark
 VENV_WHEELS := .venv-wheels
 VENV_DOCS := .venv-docs
 BIN := $(VENV)/bin
@@ -49,11 +51,12 @@ RULES_PROTO := third_party/buf/validate/validate.proto
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo check test nightly interop test-interchange test-trainer test-web witness \
+.PHONY: help setup run demo check test nightly interop test-interchange test-trainer test-web \
+	test-ray test-spark witness \
 	test-protobuf6 native lint-native test-native fuzz-native native-wheels \
 	packages lint format \
 	check-format types generate check-generated breaking release-image check-package docs bench \
-	bench-exchange screenshots bench-web fuzz clean
+	bench-exchange bench-ray screenshots bench-web fuzz clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [ARGS=...] [PYTHON=python3.12]"
@@ -94,6 +97,13 @@ test-trainer: $(VENV_TRAINER)/.installed ## Test the callback in a Trainer of Hu
 test-web: $(VENV_WEB)/.installed ## Test the console in a browser, and the HTTP API and the hooks with tools of others
 	$(VENV_WEB)/bin/python $(PYTEST) --dist loadfile -m web tests/web/judges tests/web/browser tests/workflow \
 		$(ARGS)
+
+# The tests share one cluster, so one process runs them.
+test-ray: $(VENV_RAY)/.installed ## Test the tables on a local cluster of Ray with two workers
+	$(VENV_RAY)/bin/python -m pytest -m ray tests/bulk/cluster $(ARGS)
+
+test-spark: $(VENV_SPARK)/.installed ## Test the recipe for Spark (needs Java 17; `.ci/run` leaves it out)
+	$(VENV_SPARK)/bin/python -m pytest -m spark tests/bulk/spark $(ARGS)
 
 witness: setup ## Run the conformance tests of protobuf and of protovalidate (needs Node.js and Go)
 	$(BIN)/python tests/witness/run.py
@@ -203,12 +213,16 @@ bench-exchange: setup ## Measure the exchange against bare SQLite and bare gRPC 
 screenshots: $(VENV_WEB)/.installed ## Take the screenshots of the guide to the console (needs chromium)
 	PYTHONPATH=tests $(VENV_WEB)/bin/python tools/screenshots.py
 
+bench-ray: $(VENV_RAY)/.installed ## Measure a job on one worker of Ray (ARGS="--events 1000000")
+	$(VENV_RAY)/bin/python -m benchmarks.ray_job $(ARGS)
+
 bench-web: $(VENV_WEB)/.installed ## Measure the console in a browser, with 100,000 documents and records
 	PYTHONPATH=tests $(VENV_WEB)/bin/python -m benchmarks.web $(ARGS)
 
 clean: ## Remove everything that the other targets create
 	rm -rf $(VENV) $(VENV_GENERATE) $(VENV_PROTOBUF6) $(VENV_FUZZ) $(VENV_INTERCHANGE) $(VENV_TRAINER) $(VENV_WEB) \
-		$(VENV_NATIVE) $(VENV_WHEELS) $(VENV_DOCS) native/target native/fuzz/artifacts third_party dist build \
+		$(VENV_NATIVE) $(VENV_WHEELS) $(VENV_DOCS) $(VENV_RAY) $(VENV_SPARK) native/target \
+		native/fuzz/artifacts third_party dist build \
 		.coverage .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
 		tests/interop/*/build tests/interop/*/.*.lock tests/interop/*/gen tests/interop/*/node_modules
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -260,6 +274,16 @@ python3-torch and python3-venv, or name another, as in: make $(MAKECMDGOALS) SYS
 $(VENV_WEB)/.installed: pyproject.toml $(VERSION)
 	$(make-venv)
 	$(@D)/bin/python -m pip install --quiet --editable '.[web]' --group web
+	@touch $@
+
+$(VENV_RAY)/.installed: pyproject.toml $(VERSION)
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable '.[ray]' --group ray
+	@touch $@
+
+$(VENV_SPARK)/.installed: pyproject.toml $(VERSION)
+	$(make-venv)
+	$(@D)/bin/python -m pip install --quiet --editable '.[arrow]' --group spark
 	@touch $@
 
 $(VENV_NATIVE)/.installed: pyproject.toml $(VERSION)

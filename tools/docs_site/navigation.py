@@ -36,7 +36,7 @@ SECTIONS = (
         "Guides",
         (
             *("python", "validation", "json", "command-line", "exchange", "operations", "http"),
-            *("console", "interchange", "bundles", "bulk"),
+            *("console", "interchange", "bundles", "bulk", "cluster"),
         ),
         "",
     ),
