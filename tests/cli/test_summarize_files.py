@@ -37,7 +37,7 @@ def count(*arguments: str) -> int:
 def test_a_folder_has_tables_and_streams_but_not_what_is_beside_them(folder: Path) -> None:
     write_table("out/part-00000.parquet", events("a", "b"))
     write_table("out/_violations.parquet", events("hidden"))
-    write_table("out/_progress/x.parquet", events("hidden"))
+    write_table("out/.hidden/x.parquet", events("hidden"))
     write_lines("out/_quarantine.jsonl", {"id": "hidden"})
     write_lines("out/z/late.jsonl", {"id": "c"}, {"id": "b", "supersedes": "a"})
     Path("out/readme.txt").write_text("no events")
@@ -48,6 +48,10 @@ def test_a_folder_has_tables_and_streams_but_not_what_is_beside_them(folder: Pat
     # The superseding event is not stored, since its id is that of an earlier one.
     assert count("out/z/late.jsonl", "out/part-00000.parquet") == 2
     assert count("out/*.parquet") == 3
+    Path("out/_progress").mkdir()
+    incomplete = run("summarize", "out")
+    assert (incomplete.status, incomplete.out) == (2, "")
+    assert "out: is not complete: run the command that writes it again" in incomplete.err
 
 
 def test_bad_records_are_left_out_and_reported(folder: Path) -> None:

@@ -42,6 +42,8 @@ def events() -> list[v1.FeedbackEvent]:
             event.feedback_value.number_value = chance.choice([float("inf"), float("-inf")])
         if chance.random() < 0.05:
             event.deployment_id = event.name = event.supersedes = ""
+        if chance.random() < 0.05:
+            event.supersedes = event.id
     for number in range(500):
         label = f'{"é" * (number % 90)}\0\n"{number % 260}'
         event = v1.FeedbackEvent(id=f"label{number}", custom_feedback_type="tag")

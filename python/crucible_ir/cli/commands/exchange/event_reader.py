@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
+from crucible_ir.bulk.table_formats import table_format_of
 from crucible_ir.cli.checking.bad_records import BadRecords
 from crucible_ir.cli.files.inputs import (
     InputFile,
@@ -16,6 +17,7 @@ from crucible_ir.cli.files.inputs import (
     unreadable,
 )
 from crucible_ir.cli.files.stream_reader import open_records, print_file_error
+from crucible_ir.cli.files.table_input import table_files
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, CannotRunError, Session
 from crucible_ir.errors import DecodeError, ValidationError
 from crucible_ir.serialization.streams.formats import StreamFormat
@@ -25,36 +27,32 @@ if TYPE_CHECKING:
     from crucible_ir.v1 import FeedbackEvent
 
 
-#: The extensions of tables.
-TABLES: Final = (".parquet", ".arrow")
-
-
 def event_files(arguments: Iterable[str], read_options: ReadOptions) -> Iterator[InputFile]:
     """Yield the files of events that a command line names, as `input_files` does.
 
     In a folder, these are also tables; names that begin with ``_`` are left out, such as those of
     records that could not be converted.
+
+    Raises:
+        CannotRunError: A folder has a table that is not complete, or a file cannot be found.
     """
     for argument in arguments:
         if not os.path.isdir(argument):
             yield from input_files([argument], read_options)
             continue
+        # An incomplete folder of parts is an error.
+        table_files(argument)
         tables = (
             os.path.normpath(os.path.join(parent, name))
             for parent, _, names in os.walk(argument)
             for name in names
-            if extension_of(name) in TABLES
+            if table_format_of(name) is not None
         )
         found = {source.name for source in input_files([argument], read_options)}
         for name in sorted(found.union(tables)):
             below = os.path.relpath(name, argument).split(os.sep)
             if not any(part.startswith(("_", ".")) for part in below):
                 yield InputFile(name)
-
-
-def extension_of(name: str) -> str:
-    """Return the extension of a file in lower case."""
-    return os.path.splitext(name)[1].lower()
 
 
 class EventReader:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
+from crucible_ir.bulk.table_formats import table_format_of
 from crucible_ir.cli.commands.exchange.connection import Server, json_text, server_options
 from crucible_ir.cli.commands.exchange.event_filter import event_filter_options
-from crucible_ir.cli.commands.exchange.event_reader import EventReader, event_files, extension_of
+from crucible_ir.cli.commands.exchange.event_reader import EventReader, event_files
 from crucible_ir.cli.options import DURATION, format_option, read_options_for
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import COULD_NOT_RUN, GOOD, INVALID, Session
@@ -129,9 +130,8 @@ def _of_files(
     reader = EventReader(session, read_options, validate=True)
     with open_event_table() as table:
         for source in event_files(files, read_options):
-            add = {".parquet": table.add_parquet, ".arrow": table.add_arrow}.get(
-                extension_of(source.name)
-            )
+            tables = {"parquet": table.add_parquet, "arrow": table.add_arrow}
+            add = tables.get(table_format_of(source.name) or "")
             if add is None:
                 table.add_events(reader.events([source]))
             else:
