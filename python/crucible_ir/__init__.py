@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crucible_ir.bulk.arrow import CheckedTables as CheckedTables
     from crucible_ir.bulk.arrow import checked_tables as checked_tables
     from crucible_ir.bulk.arrow import to_arrow as to_arrow
+    from crucible_ir.bulk.metrics import metrics_table as metrics_table
     from crucible_ir.bulk.reading import from_arrow as from_arrow
     from crucible_ir.bulk.schemas import arrow_schema as arrow_schema
     from crucible_ir.diffing import Change as Change
@@ -104,6 +105,7 @@ __version__ = VERSION
 _MODULES = {
     "crucible_ir.building.experiment": ("ExperimentBuilder", "experiment"),
     "crucible_ir.bulk.arrow": ("CheckedTables", "checked_tables", "to_arrow"),
+    "crucible_ir.bulk.metrics": ("metrics_table",),
     "crucible_ir.bulk.reading": ("from_arrow",),
     "crucible_ir.bulk.schemas": ("arrow_schema",),
     "crucible_ir.serialization.json.canonical": ("digest",),

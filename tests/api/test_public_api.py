@@ -56,6 +56,7 @@ ADDED = {
         "RecordChunk",
     ),
     *("arrow_schema", "to_arrow", "from_arrow", "checked_tables", "CheckedTables"),
+    "metrics_table",
     *("Limits", "LimitError", "SpellingWarning"),
     *("show", "MessageView"),
     *("requires", "ReleaseError"),

@@ -182,3 +182,14 @@ def test_wrong_arguments_are_errors_at_once() -> None:
 def test_streams_in_memory_can_be_of_any_kind_of_bytes(kind: Any) -> None:
     found = ir.validate_many(kind(b'{"name": "a"}\n{}'), "StageDef", format="jsonl")
     assert (found.records, found.bad_records) == (2, 1)
+
+
+def test_what_is_no_stream_is_an_error() -> None:
+    nothing: Any = None
+    expected = r"^expected a path or an open binary file, got None$"
+    with pytest.raises(ir.DecodeError, match=expected):
+        ir.validate_many(nothing, "StageDef", format="jsonl")
+    with pytest.raises(ir.DecodeError, match=expected):
+        list(ir.bulk_records(nothing, "StageDef", format="jsonl"))
+    with pytest.raises(ir.DecodeError, match=expected):
+        list(ir.read_jsonl(nothing, "StageDef"))

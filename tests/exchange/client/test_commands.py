@@ -417,7 +417,10 @@ def tracked(client: ExchangeClient, count: int) -> str:
     return run_id
 
 
-def test_metrics_of_a_run(client: ExchangeClient) -> None:
+def test_metrics_of_a_run(
+    client: ExchangeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     run_id = tracked(client, 8)
     text = run("metrics", run_id)
     assert text.status == 0
@@ -433,6 +436,9 @@ def test_metrics_of_a_run(client: ExchangeClient) -> None:
     assert (found["count"], found["record"]["snapshot_count"]) == (8, 8)
     assert found["run"]["status"] == "TRAINING_STATUS_RUNNING"
     assert found["points"][2] == {"position": 2, "snapshot": {"step": 2, "values": {"loss": 0.5}}}
+    written = run("metrics", run_id, tracked(client, 3), "--keys", "val", "-o", "val.csv")
+    assert (written.status, written.out) == (0, "val.csv: 2 values\n")
+    assert Path("val.csv").read_text().splitlines()[1] == f"{run_id},2,2,,,val,nan"
     few = run("metrics", run_id, "--max-points", "5", "--format", "csv", "--keys", "loss").lines
     assert [line.split(",")[0] for line in few[1:]] == ["0", "7"]
 

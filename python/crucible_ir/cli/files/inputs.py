@@ -95,6 +95,19 @@ def input_files(arguments: Iterable[str], read_options: ReadOptions) -> Iterator
                 yield InputFile(name)
 
 
+def names_files(argument: str, read_options: ReadOptions) -> bool:
+    """Return whether an argument names files, and not a document of an exchange."""
+    if argument == STANDARD or read_options.format_name is not None or os.path.lexists(argument):
+        return True
+    if any(character in argument for character in "*?["):
+        return True
+    try:
+        format_of(argument)
+    except UnknownFormatError:
+        return argument.startswith((".", "/", "~"))
+    return True
+
+
 def input_documents(arguments: Iterable[str], read_options: ReadOptions) -> Iterator[InputFile]:
     """Yield the files of `input_files` for a command that takes no streams.
 

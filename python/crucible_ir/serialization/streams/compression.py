@@ -13,7 +13,7 @@ from os import PathLike, fspath
 from os.path import splitext
 from typing import IO, Any, BinaryIO, Protocol
 
-from crucible_ir.errors import DecodeError
+from crucible_ir.errors import DecodeError, shorten
 from crucible_ir.extras import optional_module
 from crucible_ir.serialization.limits import MAX_EXPANSION, LimitError
 
@@ -61,6 +61,7 @@ def open_source(file: StreamFile, max_expansion: int = MAX_EXPANSION) -> Iterato
     """Open a path for reading and decompress it by its extension; open files are used unchanged.
 
     Raises:
+        DecodeError: It is neither a path nor an open file.
         MissingExtraError: The package for the compression is not installed.
         OSError: The path cannot be opened.
     """
@@ -70,8 +71,10 @@ def open_source(file: StreamFile, max_expansion: int = MAX_EXPANSION) -> Iterato
             decompressed(raw, fspath(file), max_expansion) as source,
         ):
             yield source
-    else:
+    elif hasattr(file, "read"):
         yield file
+    else:
+        raise DecodeError(f"expected a path or an open binary file, got {shorten(file)}")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from crucible_ir.cli.commands.exchange.connection import Server
-from crucible_ir.cli.files.inputs import STANDARD, InputFile, ReadOptions, input_files
+from crucible_ir.cli.files.inputs import InputFile, ReadOptions, input_files, names_files
 from crucible_ir.cli.files.stream_reader import print_file_error, read_messages
 from crucible_ir.cli.options import DOCUMENT_KEY
 from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, Session
@@ -32,8 +31,6 @@ from crucible_ir.plotting.documents.runs import Over, RunHistory, metric_chart, 
 from crucible_ir.plotting.standalone import LegendEntry
 from crucible_ir.schema.references import DocumentKey
 from crucible_ir.schema.types import content_of
-from crucible_ir.serialization.formats import UnknownFormatError
-from crucible_ir.serialization.streams.formats import format_of
 from crucible_ir.v1 import (
     DeploymentConfig,
     Document,
@@ -115,7 +112,7 @@ class Plotted:
             with ExitStack() as stack:
                 client: ExchangeClient | None = None
                 for source in sources:
-                    if _is_file(source, self._read_options):
+                    if names_files(source, self._read_options):
                         self._read_files(source)
                         continue
                     if client is None:
@@ -273,19 +270,6 @@ class Plotted:
             raise click.UsageError(
                 f"--bucket: the events span more than {MOST_SPANS:,} windows; give longer ones"
             )
-
-
-def _is_file(source: str, read_options: ReadOptions) -> bool:
-    """Return whether an argument names files, and not a document of an exchange."""
-    if source == STANDARD or read_options.format_name is not None or os.path.lexists(source):
-        return True
-    if any(character in source for character in "*?["):
-        return True
-    try:
-        format_of(source)
-    except UnknownFormatError:
-        return source.startswith((".", "/", "~"))
-    return True
 
 
 def _key_of(source: str) -> DocumentKey:

@@ -1,4 +1,4 @@
-"""``crucible-ir metrics``: show the metrics of a training run."""
+"""``crucible-ir metrics``: show the metrics of a training run, or write those of many."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from crucible_ir.cli.commands.exchange.connection import (
     Server,
@@ -15,6 +16,9 @@ from crucible_ir.cli.commands.exchange.connection import (
     record_json,
     server_options,
 )
+from crucible_ir.cli.commands.exchange.metrics_table import EXTENSIONS, MetricsTable
+from crucible_ir.cli.files.inputs import names_files
+from crucible_ir.cli.options import add_read_options, force_option
 from crucible_ir.cli.program import Command
 from crucible_ir.cli.session import GOOD, INVALID, Session
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crucible_ir.cli.console import Console
+    from crucible_ir.cli.files.inputs import ReadOptions
     from crucible_ir.exchange import MetricsPoint, RunMetrics
 
 _EXAMPLES = (
@@ -31,6 +36,10 @@ _EXAMPLES = (
         "All values of one metric, for a spreadsheet.",
     ),
     ("crucible-ir metrics run_007 --max-points 500 --format json", "What a plot needs."),
+    (
+        "crucible-ir metrics runs.jsonl run_007 -o metrics.parquet",
+        "All values of the runs in a file and of one in the exchange, as a table.",
+    ),
 )
 
 #: The points of each metric that the text needs; more would look the same.
@@ -43,7 +52,13 @@ _NOT_A_NUMBER: Final = "!"
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("id_", metavar="RUN")
+@click.argument("sources", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="Write all values of all runs to FILE.parquet, FILE.arrow or FILE.csv, a row for each.",
+)
 @click.option(
     "--keys",
     "keys",
@@ -78,9 +93,58 @@ _NOT_A_NUMBER: Final = "!"
     show_default=True,
     help="A table (tab-separated in a pipe), one JSON object, or a table for spreadsheets.",
 )
+@force_option()
+@add_read_options
 @server_options
-@click.pass_obj
+@click.pass_context
 def command(
+    context: click.Context,
+    sources: tuple[str, ...],
+    output: str | None,
+    keys: tuple[str, ...],
+    max_points: int | None,
+    first: int,
+    revision: int | None,
+    output_format: str,
+    force: bool,
+    read_options: ReadOptions,
+    server: Server,
+) -> int:
+    """Show the metrics of a training run.
+
+    The text has a line for each metric: its number of points, its last, least and greatest value,
+    and its trend. The number of points counts all snapshots only with --format json or csv, or if
+    the run is short. The exit status is 1 if the exchange does not have the run, or none of its
+    metrics.
+
+    With --output, RUN may also be a file of runs in any format of this package, a folder or `-`,
+    and there may be several. The columns of the table are run, position (of the snapshot, from 0),
+    step, epoch, time, name and value. The exit status is 1 if a record is bad; those before it are
+    written.
+    """
+    session: Session = context.obj
+    if output is not None:
+        _reject_options(context, ("max_points", "first", "output_format"))
+        table = MetricsTable(session, read_options, server, keys, revision)
+        return table.write(sources, output, force=force)
+    id_, *others = sources
+    if others or names_files(id_, read_options):
+        raise click.UsageError(
+            "the metrics of files or of several runs are written to a table: give --output"
+            f" with a name that ends in {' or '.join(EXTENSIONS)}"
+        )
+    return _show(session, id_, keys, max_points, first, revision, output_format, server)
+
+
+def _reject_options(context: click.Context, names: Sequence[str]) -> None:
+    """Reject options that a table cannot follow."""
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            [option] = [each for each in context.command.params if each.name == name]
+            raise click.UsageError(f"{option.opts[0]} does not go together with --output")
+
+
+def _show(
     session: Session,
     id_: str,
     keys: tuple[str, ...],
@@ -90,13 +154,7 @@ def command(
     output_format: str,
     server: Server,
 ) -> int:
-    """Show the metrics of a training run.
-
-    The text has a line for each metric: its number of points, its last, least and greatest value,
-    and its trend. The number of points counts all snapshots only with --format json or csv, or if
-    the run is short. The exit status is 1 if the exchange does not have the run, or none of its
-    metrics.
-    """
+    """Print the metrics of a run in the exchange."""
     from crucible_ir.exchange import NotFoundError
 
     if output_format == "text" and max_points is None:
