@@ -2,10 +2,6 @@
 //!
 //! The core answers where it is certain, and the crates of the guide where it is not.
 
-use crucible_ir_core::{Format, MessageType, Schema, Unsure};
-use prost::Message;
-use prost_protovalidate::{Error, Validator};
-use prost_reflect::{DynamicMessage, MessageDescriptor};
 use crucible_ir::DESCRIPTORS;
 use crucible_ir::conformance::v1::{
     BrokenRule, BrokenRules, EvaluateRequest, EvaluateResponse, Evaluation,
@@ -13,6 +9,10 @@ use crucible_ir::conformance::v1::{
     evaluate_response::Outcome,
     evaluation::{DigestOutcome, JsonOutcome, RulesOutcome},
 };
+use crucible_ir_core::{Format, MessageType, Schema, Unsure};
+use prost::Message;
+use prost_protovalidate::{Error, Validator};
+use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 #[derive(Default)]
 pub struct Evaluator {

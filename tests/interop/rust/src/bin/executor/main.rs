@@ -4,10 +4,10 @@ mod evaluation;
 
 use std::io::{self, Read, Write};
 
-use prost::Message;
 use crucible_ir::conformance::v1::{
     Aspect, DescribeResponse, Request, Response, request, response,
 };
+use prost::Message;
 
 use crate::evaluation::Evaluator;
 
