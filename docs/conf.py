@@ -36,6 +36,8 @@ python_use_unqualified_type_names = True
 napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 
+pygments_dark_style = "github-dark"
+
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["site.css"]

@@ -16,6 +16,7 @@ from docs_site.messages import message_pages
 from docs_site.navigation import START, contents
 from docs_site.python_api import api_pages
 from docs_site.rules import rule_pages
+from docs_site.services import service_pages
 from docs_site.site_check import problems
 from docs_site.written_pages import written_pages
 
@@ -44,7 +45,7 @@ def main() -> int:
 def site_files() -> dict[str, str | bytes]:
     """Return every file that Sphinx reads, by its path in the source of the site."""
     files = written_pages(ROOT)
-    for pages in (message_pages, rule_pages, command_pages, api_pages):
+    for pages in (message_pages, rule_pages, service_pages, command_pages, api_pages):
         files |= pages()
     names = [path.rpartition(".")[0] for path in files if path.endswith((".md", ".rst"))]
     start = f"{START}.md"

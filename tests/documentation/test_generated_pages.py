@@ -12,6 +12,7 @@ import protovalidate
 import pytest
 import yaml
 from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from pages import check_links, fences
 
 import crucible_ir as ir
@@ -20,6 +21,7 @@ from build_docs import write as write_files
 from crucible_ir import exchange
 from crucible_ir.cli.program import program
 from crucible_ir.linting import LINTS
+from crucible_ir.schema.comments import descriptor_set
 from crucible_ir.validation.explain import explain, rule_ids
 from crucible_ir.validation.other_ids import OTHER_IDS
 from docs_site.examples import SAMPLES
@@ -57,11 +59,11 @@ def test_a_page_has_the_rules_defaults_references_and_lints_of_the_schema(
     assert "int32 · default `1` · number 4" in epochs
     assert "Must be greater than 0" in epochs
     assert "[`int32.gt`](../rules.md#int32gt)" in epochs
-    assert "- Refers to a [ModelRef](ModelRef.md)." in page
+    assert "- Refers to a [ModelRef](../messages/ModelRef.md)." in page
     assert "(../lints.md#training_confignothing_to_train_on)" in page
     assert "- Part of [`Document.training_config`](Document.md#training_config)" in page
     version = site["messages/DeploymentConfig.md"].partition("### `model_version_id`")[2]
-    assert "Refers to a [ModelVersion](ModelVersion.md), found by its id." in version
+    assert "Refers to a [ModelVersion](../messages/ModelVersion.md), found by its id." in version
     assert "| `blue_green` |" in site["messages/DeploymentConfig.md"]
 
 
@@ -129,6 +131,23 @@ def test_every_public_name_has_an_entry(site: dict[str, str]) -> None:
     assert {f"crucible_ir.exchange.{name}" for name in dir(exchange) if name != "v1"} <= listed
     assert {f"crucible_ir.v1.{name}" for name in MESSAGES} <= listed
     assert {"crucible_ir.tracking.Tracker", "crucible_ir.native.status"} <= listed
+
+
+def test_every_method_message_and_field_of_the_services_has_an_entry(site: dict[str, str]) -> None:
+    pages = "\n".join(text for name, text in site.items() if name.startswith("services/"))
+    files: Any = FileDescriptorSet.FromString(descriptor_set()).file
+    for file in files:
+        if file.package not in ("crucible_ir.exchange.v1", "crucible_ir.conformance.v1"):
+            continue
+        for declared in (*file.message_type, *file.enum_type):
+            assert f"\n### `{declared.name}`\n" in pages
+        for message in file.message_type:
+            section = pages.partition(f"\n### `{message.name}`\n")[2].partition("\n### ")[0]
+            for field in message.field:
+                assert f"- `{field.name}`, " in section, (message.name, field.name)
+        for service in file.service:
+            for method in service.method:
+                assert f"\n### `{method.name}`\n" in pages
 
 
 def test_every_link_has_a_target(site: dict[str, str], tmp_path: Path) -> None:

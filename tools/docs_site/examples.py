@@ -27,6 +27,7 @@ SAMPLES: Mapping[str, Any] = {
     "Message.text": "What is 2 + 2?",
     "MetricsSnapshot.values": {"loss": 0.42},
     "ModelSource.relation": "quantized",
+    "TrainingConfig.metrics": ["loss", "accuracy"],
     "aliases": {"champion": "model_version_1"},
     "batch_size": 16,
     "checkpoint_every": 2,

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 #: The folder of the pages of messages.
 MESSAGES = "messages"
 
+#: The folder of the pages of services.
+SERVICES = "services"
+
 #: A span of code, which is not escaped, or a character that Markdown gives a meaning.
 _SPECIAL = re.compile(r"(`[^`]+`)|([\\`*_\[\]<>|{}$~#])")
 

@@ -6,18 +6,24 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, EnumValueDescriptor
+from google.protobuf.descriptor import Descriptor
 
 import crucible_ir as ir
 from crucible_ir.linting import LINTS
 from crucible_ir.schema.comments import comment, summary
-from crucible_ir.schema.fields import Field, Kind, fields_of, message_since, value_since
-from crucible_ir.schema.required_fields import required_fields
-from crucible_ir.schema.rules import Rule, rules_of
+from crucible_ir.schema.fields import Field, fields_of, message_since
+from crucible_ir.schema.rules import rules_of
 from crucible_ir.schema.types import descriptor_of
-from crucible_ir.schema.vocabulary import prefix
 from docs_site.examples import FORMATS, example
-from docs_site.markdown import MESSAGES, block, code, escaped, page, paragraphs, table, toctree
+from docs_site.fields import (
+    default_text,
+    field_section,
+    is_required,
+    own_fields,
+    rule_text,
+    type_text,
+)
+from docs_site.markdown import MESSAGES, block, escaped, page, paragraphs, table, toctree
 from samples import snake_case
 
 #: The release that has everything without another one.
@@ -25,18 +31,6 @@ _FIRST_RELEASE = "0.2.0"
 
 #: A lint of more message types than this is not listed among those of one type.
 _MANY_TYPES = 5
-
-_WELL_KNOWN = {
-    "google.protobuf.Struct": "JSON object",
-    "google.protobuf.Value": "JSON value",
-    "google.protobuf.Timestamp": "timestamp",
-}
-
-_RESOLUTIONS = {
-    "BY_ID": "by its id",
-    "BY_VERSION_OF_MODEL": "by its version, within the model",
-    "BY_VERSION_OF_DEPLOYMENT": "by its version, within the model of the deployment",
-}
 
 _LIST_INTRODUCTION = """\
 Each message has a page, which is generated from the schema. A `Document` contains one of the
@@ -64,11 +58,6 @@ def field_link(message: str, field: str, folder: str = "") -> str:
     if not name or name not in fields:
         return f"[`{message}`]({folder}{message}.md)"
     return f"[`{message}.{field}`]({folder}{message}.md#{fields[name].custom_of or name})"
-
-
-def rule_link(rule_id: str, folder: str = "../") -> str:
-    """Return a link to the explanation of a rule."""
-    return f"[`{rule_id}`]({folder}rules.md#{rule_id.replace('.', '')})"
 
 
 def lint_link(lint_id: str, folder: str = "../") -> str:
@@ -105,10 +94,13 @@ def _page(message: Descriptor) -> str:
         "\n".join(f"- {fact}" for fact in _facts(message)),
         "## Fields",
         _field_table(message),
-        *(part for field in _own_fields(message) for part in _field(message, field)),
+        *(part for field in own_fields(message) for part in field_section(message, field)),
     ]
     if own_rules:
-        parts += ["## Rules of the message", "\n".join(map(_rule, own_rules))]
+        parts += [
+            "## Rules of the message",
+            "\n".join(f"- {rule_text(rule)}" for rule in own_rules),
+        ]
     parts += _lints(message)
     parts += _examples(message)
     return page(parts)
@@ -145,128 +137,16 @@ def _uses() -> tuple[tuple[str, Field], ...]:
     )
 
 
-def _own_fields(message: Descriptor) -> list[Field]:
-    """Return the fields that have a section: a custom name has that of its vocabulary."""
-    return [field for field in fields_of(message).values() if field.custom_of is None]
-
-
 def _field_table(message: Descriptor) -> str:
     rows = [
         [
             f"[`{field.name}`](#{field.name})",
-            _type(field),
-            "required" if _is_required(message, field) else _default(field),
+            type_text(field),
+            "required" if is_required(message, field) else default_text(field),
         ]
-        for field in _own_fields(message)
+        for field in own_fields(message)
     ]
     return table(["field", "type", "default"], rows)
-
-
-def _is_required(message: Descriptor, field: Field) -> bool:
-    return any(
-        group <= {field.name, field.custom} and field.name in group
-        for group in required_fields(message)
-    )
-
-
-def _default(field: Field) -> str:
-    if field.default is None:
-        return ""
-    default = field.default
-    if field.enum is not None:
-        default = re.sub(rf'"{prefix(field.enum)}(\w+)"', lambda name: name[1].lower(), default)
-    return code(default)
-
-
-def _type(field: Field) -> str:
-    item = _item_type(field)
-    if field.is_map:
-        assert field.key is not None
-        return f"map from {field.key.value} to {item}"
-    return f"list of {item}" if field.is_list else item
-
-
-def _item_type(field: Field) -> str:
-    if field.message is not None:
-        known = _WELL_KNOWN.get(field.message.full_name)
-        return known or f"[{field.message.name}]({field.message.name}.md)"
-    return "name" if field.kind is Kind.ENUM else field.kind.value
-
-
-def _field(message: Descriptor, field: Field) -> Iterator[str]:
-    """Yield the section of a field."""
-    yield f"### `{field.name}`"
-    yield " · ".join(_properties(message, field))
-    shared = field.descriptor.containing_oneof if field.custom else None
-    yield paragraphs(comment(shared) if shared is not None else comment(field.descriptor))
-    notes = list(_notes(message, field))
-    yield "\n".join(f"- {note}" for note in notes)
-    if field.enum is not None:
-        yield _names(field.enum)
-    if field.custom is not None:
-        yield f"Any other name goes into `{field.custom}`."
-
-
-def _properties(message: Descriptor, field: Field) -> Iterator[str]:
-    yield _type(field)
-    if _is_required(message, field):
-        yield "required"
-    if field.default is not None:
-        yield f"default {_default(field)}"
-    yield f"number {field.descriptor.number}"
-    if field.json_name != field.name:
-        yield f"`{field.json_name}` in ProtoJSON"
-    if field.since not in (None, message_since(message)):
-        yield f"since {field.since}"
-
-
-def _notes(message: Descriptor, field: Field) -> Iterator[str]:
-    """Yield what holds for a field beside its comment."""
-    if field.oneof is not None and field.custom is None:
-        count = "Exactly" if frozenset(field.members) in required_fields(message) else "At most"
-        yield f"{count} one of `{'`, `'.join(field.members)}` is set."
-    if field.identity:
-        yield "Identifies the message among those of its type."
-    if field.immutable:
-        yield "Later revisions of a document keep it."
-    if field.reference is not None:
-        link = f"[{field.reference}]({field.reference}.md)"
-        ways = [_RESOLUTIONS[way.name] for way in field.resolutions]
-        how = f", found {' or '.join(ways)}" if field.message is None else ""
-        yield f"Refers to a {link}{how}."
-    names = (field.name, field.custom, field.oneof and f"{field.name}_kind")
-    for rule in rules_of(message):
-        if re.split(r"\W", rule.field_path)[0] in names and rule.field_path:
-            yield _rule(rule).removeprefix("- ")
-
-
-def _rule(rule: Rule) -> str:
-    """Return an item of a list for a rule."""
-    expression = rule.parameters.get("expression")
-    where = {"[]": "Each item ", "{key}": "Each key ", "{value}": "Each value "}
-    suffix = next((end for end in where if rule.field_path.endswith(end)), "")
-    text = f"{where.get(suffix, '')}{rule.description}"
-    text = f"{text[:1].upper()}{text[1:]}"
-    shown = f": {code(expression)}" if isinstance(expression, str) else ""
-    return f"- {escaped(text)} ({rule_link(rule.rule_id)}){shown}."
-
-
-def _names(enum: EnumDescriptor) -> str:
-    """Return the table of the names of a vocabulary."""
-    rows = [
-        [code(value.name.removeprefix(prefix(enum)).lower()), escaped(_value_comment(value))]
-        for value in enum.values
-        if value.number
-    ]
-    heading = [f"name (in ProtoJSON with `{prefix(enum)}`)", "meaning"]
-    if not any(meaning for _, meaning in rows):
-        heading, rows = heading[:1], [row[:1] for row in rows]
-    return table(heading, rows)
-
-
-def _value_comment(value: EnumValueDescriptor) -> str:
-    since = value_since(value)
-    return f"{comment(value)} Since {since}.".strip() if since else comment(value)
 
 
 def _lints(message: Descriptor) -> Iterator[str]:
@@ -294,7 +174,7 @@ def _examples(message: Descriptor) -> Iterator[str]:
     """Yield the sections on the constructor and the formats."""
     shown = example(message)
     constructor = f"new_{snake_case(message.name)}"
-    required = [field.name for field in _own_fields(message) if _is_required(message, field)]
+    required = [field.name for field in own_fields(message) if is_required(message, field)]
     arguments = ", ".join(["*", *required, "**fields"] if required else ["**fields"])
     yield "## Example"
     yield (

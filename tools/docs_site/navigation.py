@@ -49,7 +49,10 @@ SECTIONS = (
     ),
     Section(
         "Reference",
-        (*("messages", "rules", "lints", "api", "commands", "specification", "performance"),),
+        (
+            *("messages", "rules", "lints", "services", "api", "commands"),
+            *("specification", "performance"),
+        ),
     ),
     Section("Project", ("architecture", "contributing", "security", "changelog")),
 )
