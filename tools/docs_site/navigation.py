@@ -43,8 +43,9 @@ SECTIONS = (
     Section(
         "Languages",
         (
-            *("languages", "python-betterproto", "go", "java", "rust", "native-core"),
-            *("typescript", "elixir", "cpp", "conformance"),
+            *("languages", "python-betterproto", "go", "java", "packages/maven", "rust"),
+            *("packages/crate", "native-core", "typescript", "packages/npm", "elixir", "cpp"),
+            "conformance",
         ),
     ),
     Section(
@@ -56,6 +57,14 @@ SECTIONS = (
     ),
     Section("Project", ("architecture", "contributing", "security", "changelog")),
 )
+
+#: The titles of pages in the navigation whose own titles are names of packages.
+TITLES = {
+    "native-core": "Rust core",
+    "packages/crate": "Rust crate",
+    "packages/maven": "Maven artifact",
+    "packages/npm": "npm package",
+}
 
 #: The start page.
 START = "index"
@@ -89,6 +98,8 @@ def contents(pages: Iterable[str]) -> str:
         listed = [page for page in section.pages if page in pages]
         listed += [page for page in left if page.rpartition("/")[0] == section.folder]
         if listed:
-            names = "\n".join(listed)
+            names = "\n".join(
+                f"{TITLES[page]} <{page}>" if page in TITLES else page for page in listed
+            )
             parts.append(f"```{{toctree}}\n:caption: {section.title}\n:maxdepth: 1\n\n{names}\n```")
     return "\n\n".join(parts)

@@ -20,6 +20,9 @@ OTHER_PAGES = {
     "SECURITY.md": "security",
     "CHANGELOG.md": "changelog",
     "native/core/README.md": "native-core",
+    "packages/crate/README.md": "packages/crate",
+    "packages/maven/README.md": "packages/maven",
+    "packages/npm/README.md": "packages/npm",
 }
 
 #: The pages that sections of README.md make, with the titles of their sections.
