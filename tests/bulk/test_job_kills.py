@@ -12,16 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.dataset as ds
+import pytest
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.bulk.jobs import pool
+from crucible_ir.bulk.jobs.plan import JobError, JobOptions, make_plan
+from crucible_ir.bulk.jobs.running import run_job
 
 COUNT = 6000
 SECONDS = 60.0
 
 
 def start(source: Path, target: Path) -> subprocess.Popen[bytes]:
-    options = ("--to", "parquet", "--part-bytes", "40000", "--jobs", "2")
+    options = ("--to", "parquet", "--part-bytes", "15000", "--jobs", "2")
     return subprocess.Popen(
         [sys.executable, "-m", "crucible_ir", "convert", source, target, *options],
         stderr=subprocess.PIPE,
@@ -94,6 +98,19 @@ def test_every_row_is_there_once_whatever_is_killed(tmp_path: Path) -> None:
     assert {name: (target / f"{name}.parquet").stat().st_mtime_ns for name in kept} == kept
     ids = ds.dataset(target, format="parquet").to_table(columns=["id"]).column("id")
     assert ids.to_pylist() == [event.id for event in sent]
+
+
+def test_a_piece_that_ends_its_process_again_and_again_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    ir.write_jsonl(source, [v1.FeedbackEvent(id="e")])
+    # The process ends before it reads its piece.
+    monkeypatch.setattr(pool, "_work", sys.exit)
+    plan = make_plan([str(source)], JobOptions("FeedbackEvent"))
+    with pytest.raises(JobError, match=r"in\.jsonl: .*part-00000-00000 ended unexpectedly 3 times"):
+        run_job(plan, tmp_path / "out", jobs=2)
+    assert not list((tmp_path / "out").glob("part-*"))
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:

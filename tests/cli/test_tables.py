@@ -116,6 +116,7 @@ def test_unknown_fields_need_raw(folder: Path) -> None:
         (["--raw", "in.jsonl", "a.binpbs"], "are for tables"),
         (["in.jsonl", "in.jsonl2", "a.parquet"], "in.jsonl2"),
         (["in.jsonl", "b.jsonl", "a.parquet"], "one file for 2 inputs"),
+        (["--jobs", "2", "in.jsonl", "a.parquet"], "need a folder"),
         (["--to", "parquet", "missing.jsonl", "out"], "missing.jsonl: cannot be read"),
         (["--to", "parquet", "--from", "jsonl", "-", "out"], "standard input"),
         (["--to", "parquet", EXAMPLES / "prompt.yaml", "out"], "format of documents"),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.jobs.folder import QUARANTINE, VIOLATIONS, replacing, write_json
 from crucible_ir.bulk.jobs.parts import PartFiles, PartRecord, part_records
+from crucible_ir.bulk.jobs.plan import ROW_GROUP_ROWS
+from crucible_ir.bulk.jobs.table_files import TableWriter
 from crucible_ir.bulk.kernel import VIOLATIONS as VIOLATIONS_SCHEMA
 from crucible_ir.extras import optional_module
 
@@ -108,17 +110,16 @@ def _merge_violations(folder: JobFolder, plan: Plan, records: Mapping[Piece, Par
     if not any(each.bad for each in records.values()):
         target.unlink(missing_ok=True)
         return
-    parquet = optional_module("pyarrow.parquet", "arrow")
     with (
         replacing(target, folder.progress / VIOLATIONS) as file,
-        parquet.ParquetWriter(file, VIOLATIONS_SCHEMA, compression="zstd") as writer,
+        TableWriter(file, VIOLATIONS_SCHEMA, "parquet", ROW_GROUP_ROWS) as writer,
     ):
         for piece, record, before, newlines in _counted(records):
             if not record.bad:
                 continue
             with pa.ipc.open_stream(PartFiles(folder, plan, piece.stem).violations) as reader:
                 for batch in reader:
-                    writer.write_batch(_moved(batch, before, newlines))
+                    writer.add(_moved(batch, before, newlines), batch.nbytes)
 
 
 def _counted(

@@ -73,6 +73,8 @@ def write_tables(
                 raise CannotRunError(
                     f"{target}: is one file for {len(sources)} inputs: give a folder"
                 )
+            if table.jobs != 1 or table.part_bytes is not None:
+                raise CannotRunError(f"{target}: --jobs and --part-bytes need a folder")
             return _TableFile(options, table, sources[0]).write(target)
         return _run_job(options, table, sources, target)
     except MissingExtraError as error:
