@@ -36,7 +36,7 @@ MessageT = TypeVar("MessageT", bound="Message")
 MODULE = "crucible_ir_native"
 
 #: The version of the module's interface that this package uses.
-ABI = 8
+ABI = 9
 
 #: The environment variable that decides whether the module is used.
 VARIABLE = "CRUCIBLE_IR_NATIVE"
@@ -380,6 +380,20 @@ def record_reader(class_: type[Message], *arguments: object) -> Any:
     """Return the module's reader of the records of streams, whose arguments follow the type."""
     native = _TYPES[class_]
     return None if native is None else _engine().module.RecordReader(native, *arguments)
+
+
+def frames(data: bytes, start: int, max_bytes: int) -> tuple[bytes, bytes, int] | None:
+    """Return the places of the complete messages of a delimited stream in some bytes.
+
+    Returns:
+        Where each message starts and ends, as 64-bit integers, and the number of empty messages;
+        ``None`` if the engine is not used.
+    """
+    engine = _engine()
+    if engine.core is None:
+        return None
+    found: tuple[bytes, bytes, int] | None = engine.module.frames(data, start, max_bytes)
+    return found
 
 
 def is_used(class_: type[Message]) -> bool:

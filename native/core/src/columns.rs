@@ -9,6 +9,7 @@ mod array;
 mod content;
 mod rows;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::MessageType;
@@ -140,7 +141,7 @@ impl Columns {
         self.bytes > MAX_BYTES
     }
 
-    /// Appends a row with a message.
+    /// Appends a row with a binary message, whatever the format of the task.
     ///
     /// # Errors
     ///
@@ -157,23 +158,19 @@ impl Columns {
     ///
     /// * `task` - How messages become rows.
     /// * `data` - The bytes that contain the messages.
-    /// * `offsets` - The start of each message in the bytes, and the end of the last one.
+    /// * `places` - Where each message is in the bytes.
     pub fn extend(
         &mut self,
         task: RowTask,
         data: &[u8],
-        offsets: impl Iterator<Item = usize>,
+        places: impl Iterator<Item = Range<usize>>,
     ) -> usize {
         let tables = Arc::clone(&self.tables);
         let before = self.length;
-        let mut offsets = offsets;
-        let Some(mut start) = offsets.next() else {
-            return 0;
-        };
         let mut context = context(&tables, task);
         let mut message = Vec::new();
-        for end in offsets {
-            let record = data.get(start..end);
+        for place in places {
+            let record = data.get(place);
             let Some(record) = record.filter(|record| record.len() <= task.max_bytes) else {
                 break;
             };
@@ -181,20 +178,12 @@ impl Columns {
                 self.append_row(&mut context, task, record)
             } else {
                 message.clear();
-                self.read(task, record, &mut message).and_then(|()| {
-                    self.append(
-                        RowTask {
-                            format: RecordFormat::Delimited,
-                            ..task
-                        },
-                        &message,
-                    )
-                })
+                let read = self.read(task, record, &mut message);
+                read.and_then(|()| self.append(task, &message))
             };
             if result.is_err() {
                 break;
             }
-            start = end;
         }
         self.length - before
     }
@@ -343,6 +332,8 @@ fn content_of(tables: &Tables, field: &Field, spec: &ContentSpec) -> Option<Cont
 
 #[cfg(test)]
 mod tests {
+    use std::iter::once;
+
     use super::*;
     use crate::Schema;
 
@@ -371,14 +362,12 @@ mod tests {
 
     #[test]
     fn a_message_that_is_unsure_leaves_no_cells() {
-        let (data, ends) = (
-            b"\x0a\x01a\x0a\x01b\x12\x01m\x0a\x01c\x0a\x01d",
-            [0, 3, 9, 15],
-        );
+        let data = b"\x0a\x01a\x0a\x01b\x12\x01m\x0a\x01c\x0a\x01d";
         let mut columns = stages();
         // The third message has the field 1 twice.
-        assert_eq!(columns.extend(TASK, data, ends.into_iter()), 2);
-        assert_eq!(columns.extend(TASK, data, [3, 9].into_iter()), 1);
+        let places = [0..3, 3..9, 9..15];
+        assert_eq!(columns.extend(TASK, data, places.into_iter()), 2);
+        assert_eq!(columns.extend(TASK, data, once(3..9)), 1);
         assert_eq!(columns.len(), 3);
         let [name, module, options, enabled] = &columns.finish()[..] else {
             panic!()
@@ -393,16 +382,17 @@ mod tests {
     }
 
     #[test]
-    fn offsets_outside_of_the_data_and_long_messages_end_the_rows() {
+    fn places_outside_of_the_data_and_long_messages_end_the_rows() {
         let mut columns = stages();
-        for offsets in [vec![], vec![0], vec![0, 4], vec![3, 0], vec![0, usize::MAX]] {
-            assert_eq!(columns.extend(TASK, b"\x0a\x01a", offsets.into_iter()), 0);
+        #[allow(clippy::reversed_empty_ranges)]
+        for place in [0..4, 3..0, 0..usize::MAX, usize::MAX..usize::MAX] {
+            assert_eq!(columns.extend(TASK, b"\x0a\x01a", [place].into_iter()), 0);
         }
         let short = RowTask {
             max_bytes: 2,
             ..TASK
         };
-        assert_eq!(columns.extend(short, b"\x0a\x01a", [0, 3].into_iter()), 0);
+        assert_eq!(columns.extend(short, b"\x0a\x01a", once(0..3)), 0);
     }
 
     #[test]

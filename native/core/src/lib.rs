@@ -17,7 +17,7 @@ pub use columns::{Array, Buffer, ColumnSpec, Columns, ContentSpec, FormSpec, Row
 pub use json::protojson_out::Names;
 pub use json::text::Exponents;
 pub use project::{Parts, Projection, Value};
-pub use records::{RecordFormat, RecordTask, Records, Stop, UnsureRecord};
+pub use records::{Frames, RecordFormat, RecordTask, Records, Stop, UnsureRecord};
 pub use rules::Trust;
 pub use tables::{BUILT_IN, TablesError};
 pub use transcoding::Format;

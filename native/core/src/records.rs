@@ -15,6 +15,8 @@ use crate::wire::put_varint;
 use crate::{MessageType, Names};
 use split::Span;
 
+pub use split::Frames;
+
 /// The fewest bytes of records that are worth a thread.
 const BYTES_PER_THREAD: usize = 64 * 1024;
 

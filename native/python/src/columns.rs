@@ -61,29 +61,24 @@ impl ColumnBuilder {
 
     /// Append messages as rows, and return how many were appended before an uncertain one.
     ///
-    /// `offsets` has the start of each message, and the end of the last one, as 64-bit integers; the
-    /// data start at the offset `base`, and the first message is number `first`.
-    #[pyo3(signature = (data, base, offsets, first, /))]
+    /// `starts` and `ends` have the places of the messages as 64-bit integers; the data start at the
+    /// offset `base`, and the first message is number `first`.
+    #[pyo3(signature = (data, base, starts, ends, first, /))]
     fn extend(
         &mut self,
         data: &Bound<'_, PyBytes>,
         base: i64,
-        offsets: &Bound<'_, PyBytes>,
+        starts: &Bound<'_, PyBytes>,
+        ends: &Bound<'_, PyBytes>,
         first: usize,
     ) -> usize {
-        let (py, data, offsets) = (data.py(), data.as_bytes(), offsets.as_bytes());
-        let (offsets, _) = offsets.as_chunks::<OFFSET_BYTES>();
-        let offsets = offsets.get(first..).unwrap_or_default();
-        let offsets = offsets.iter().map(|offset| {
-            let offset = i64::from_ne_bytes(*offset).checked_sub(base);
-            // One that is not in the data ends them.
-            offset.map_or(usize::MAX, |offset| {
-                usize::try_from(offset).unwrap_or(usize::MAX)
-            })
-        });
+        let (py, data) = (data.py(), data.as_bytes());
+        let starts = offsets(starts.as_bytes(), base, first);
+        let ends = offsets(ends.as_bytes(), base, first);
+        let places = starts.zip(ends).map(|(start, end)| start..end);
         let before = self.columns.len();
         let (columns, task) = (&mut self.columns, self.task);
-        let added = guarded_detached(py, data.len(), || Some(columns.extend(task, data, offsets)));
+        let added = guarded_detached(py, data.len(), || Some(columns.extend(task, data, places)));
         added.unwrap_or_else(|| {
             // It failed inside a row, of which some cells may be there.
             self.columns.truncate();
@@ -123,6 +118,19 @@ impl ColumnBuilder {
         };
         capsule(py, rows)
     }
+}
+
+/// Returns 64-bit integers from an index on, less a number.
+fn offsets(data: &[u8], base: i64, first: usize) -> impl Iterator<Item = usize> + Send {
+    let (offsets, _) = data.as_chunks::<OFFSET_BYTES>();
+    let offsets = offsets.get(first..).unwrap_or_default();
+    offsets.iter().map(move |offset| {
+        let offset = i64::from_ne_bytes(*offset).checked_sub(base);
+        // One outside of any data ends the rows.
+        offset.map_or(usize::MAX, |offset| {
+            usize::try_from(offset).unwrap_or(usize::MAX)
+        })
+    })
 }
 
 type Column<'py> = (String, u32, u32, Bound<'py, PyAny>);

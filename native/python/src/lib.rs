@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 /// The version of the interface between this module and `crucible_ir.native`.
 ///
 /// It changes whenever a function of the module changes its arguments or results.
-const ABI: u32 = 8;
+const ABI: u32 = 9;
 
 /// The native core of crucible-ir; import `crucible_ir` instead.
 #[pymodule(name = "crucible_ir_native")]
@@ -35,7 +35,7 @@ mod module {
     use crate::splitter::Splitter;
 
     #[pymodule_export]
-    use crate::records::RecordReader;
+    use crate::records::{RecordReader, frames};
 
     #[pymodule_export]
     use crate::columns::ColumnBuilder;

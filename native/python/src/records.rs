@@ -1,6 +1,6 @@
 //! The records of streams.
 
-use crucible_ir_core::{MessageType as CoreType, RecordFormat, RecordTask, Records, Stop};
+use crucible_ir_core::{Frames, MessageType as CoreType, RecordFormat, RecordTask, Records, Stop};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -125,6 +125,25 @@ fn found(py: Python<'_>, records: Records, start: usize, before: u64) -> PyResul
         records.empty,
         records.stop == Stop::End,
     ))
+}
+
+/// Return the complete messages of a delimited stream in some bytes from an offset on: where each
+/// starts and ends, as 64-bit integers, and how many are empty; `None` if the core failed.
+#[pyfunction]
+#[pyo3(signature = (data, start, max_bytes, /))]
+pub fn frames<'py>(
+    data: &Bound<'py, PyBytes>,
+    start: usize,
+    max_bytes: usize,
+) -> Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize)> {
+    let py = data.py();
+    let data = data.as_bytes();
+    let found = guarded_detached(py, data.len(), || Some(Frames::of(data, start, max_bytes)))?;
+    let written = |offsets: &[i64]| {
+        let bytes: Vec<u8> = offsets.iter().flat_map(|each| each.to_ne_bytes()).collect();
+        PyBytes::new(py, &bytes)
+    };
+    Some((written(&found.starts), written(&found.ends), found.empty))
 }
 
 pub fn format(name: &str) -> PyResult<RecordFormat> {

@@ -155,7 +155,7 @@ class Kernel:
         messages = packed_array(records) if self._is_native else None
         found = None
         if messages is not None:
-            found = self._filled(messages, lambda index: records[index].as_py())
+            found = self._filled([messages], lambda index: records[index].as_py())
         return self._rows(records.to_pylist()) if found is None else found
 
     @property
@@ -165,7 +165,7 @@ class Kernel:
         return native.is_used(self.class_) and not (writes_raw or self.limits.limit_content)
 
     def _filled(
-        self, messages: Packed, record: Callable[[int], bytes | None]
+        self, messages: list[Packed], record: Callable[[int], bytes | None]
     ) -> tuple[Any, dict[int, RecordError]] | None:
         """Convert records by the native engine, if it is used."""
         most = max(0, min(self.limits.max_frame_bytes, sys.maxsize))
@@ -174,7 +174,8 @@ class Kernel:
         if found is None or not self.raw:
             return found
         batch, errors = found
-        own = [record(index) for index in range(messages.size) if index not in errors]
+        size = sum(some.size for some in messages)
+        own = [record(index) for index in range(size) if index not in errors]
         arrays = [*batch.columns, pa.array(own, pa.binary())]
         schema = arrow_schema(self.class_, raw=True, complete=True)
         return pa.RecordBatch.from_arrays(arrays, schema=schema), errors

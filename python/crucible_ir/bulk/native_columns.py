@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,13 +26,18 @@ from crucible_ir.bulk.contents import (
 )
 from crucible_ir.bulk.list_columns import ListColumn, MapColumn, OpenListColumn
 from crucible_ir.bulk.message_columns import StructContent, columns_of
+from crucible_ir.bulk.record_lists import RecordList
 from crucible_ir.bulk.schemas import arrow_schema, one_batch, widened
 from crucible_ir.schema.types import descriptor_of
+from crucible_ir.serialization.streams.frames import FrameList
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from crucible_ir.bulk.violations import RecordError
+
+#: The bytes of an offset.
+_OFFSET_BYTES: Final = 8
 
 #: The names of the forms and contents of columns in the engine.
 _FORMS: Final = {
@@ -58,26 +63,47 @@ class Packed(NamedTuple):
     """Messages in one buffer.
 
     Attributes:
-        data: The bytes of all messages.
+        data: The bytes that contain all messages.
         base: The offset of the first byte.
-        offsets: The offset of each message, and that after the last, as 64-bit integers.
-        size: The number of messages.
+        starts: The offset of each message, as 64-bit integers.
+        ends: The offset after each message.
     """
 
     data: bytes
     base: int
-    offsets: bytes
-    size: int
+    starts: bytes
+    ends: bytes
+
+    @property
+    def size(self) -> int:
+        """The number of messages."""
+        return len(self.starts) // _OFFSET_BYTES
 
 
-def packed(records: Sequence[bytes | None]) -> Packed | None:
-    """Return messages in one buffer; ``None`` if the bytes of one are missing."""
+def packed(records: Sequence[bytes | None]) -> list[Packed] | None:
+    """Return messages in buffers; ``None`` if the bytes of one are missing."""
+    found: list[Packed] = []
+    waiting: list[bytes | None] = []
     try:
-        data = b"".join(records)  # type: ignore[arg-type]  # a TypeError
+        for part in records.parts if isinstance(records, RecordList) else [records]:
+            if type(part) is not FrameList:
+                waiting += part
+                continue
+            if waiting:
+                found.append(_joined(waiting))
+                waiting = []
+            found.append(Packed(part.buffer, 0, part.starts.tobytes(), part.ends.tobytes()))
+        return [*found, _joined(waiting)] if waiting else found
     except TypeError:
         return None
-    offsets = array("q", accumulate(map(len, records), initial=0))  # type: ignore[arg-type]
-    return Packed(data, 0, offsets.tobytes(), len(records))
+
+
+def _joined(records: list[bytes | None]) -> Packed:
+    """Return messages in one buffer; a `TypeError` if the bytes of one are missing."""
+    some: list[Any] = records
+    data = b"".join(some)
+    ends = array("q", accumulate(map(len, some)))
+    return Packed(data, 0, array("q", [0, *ends[:-1]]).tobytes(), ends.tobytes())
 
 
 def packed_array(column: Any) -> Packed | None:
@@ -85,13 +111,14 @@ def packed_array(column: Any) -> Packed | None:
     if column.null_count:
         return None
     if not len(column):
-        return Packed(b"", 0, bytes(array("q", [0])), 0)
+        return Packed(b"", 0, b"", b"")
     column = column.cast(pa.large_binary())
     _, offsets, data = column.buffers()
     first, end = column.offset, column.offset + len(column)
     taken = memoryview(offsets).cast("B").cast("q")[first : end + 1]
     base = taken[0]
-    return Packed(bytes(memoryview(data or b"")[base : taken[-1]]), base, bytes(taken), len(column))
+    used = memoryview(data or b"")[base : taken[-1]]
+    return Packed(bytes(used), base, bytes(taken[:-1]), bytes(taken[1:]))
 
 
 class Task(NamedTuple):
@@ -113,7 +140,7 @@ class Task(NamedTuple):
 
 
 def filled(
-    task: Task, messages: Packed, decide: Callable[[int], Message | RecordError]
+    task: Task, messages: Iterable[Packed], decide: Callable[[int], Message | RecordError]
 ) -> tuple[Any, dict[int, RecordError]] | None:
     """Return messages as rows of the complete schema, without a column ``raw``.
 
@@ -136,24 +163,27 @@ def filled(
     def finish() -> None:
         batches.append(pa.record_batch(_Exported(schema, builder.finish())))
 
-    index = 0
-    while True:
-        index += builder.extend(messages.data, messages.base, messages.offsets, index)
-        if index == messages.size:
-            break
-        if builder.is_full():
-            finish()
-            continue
-        found = decide(index)
-        if isinstance(found, Exception):
-            errors[index] = found
-        elif not builder.append(found.SerializeToString(deterministic=True)):
-            finish()
-            batch, bad = rows(task.class_, [found], raw_bytes if task.skips_unknown else None)
-            batches.append(widened(batch, schema))
-            if bad:
-                errors[index] = bad[0]
-        index += 1
+    first = 0
+    for some in messages:
+        index = 0
+        while True:
+            index += builder.extend(*some, index)
+            if index == some.size:
+                break
+            if builder.is_full():
+                finish()
+                continue
+            found = decide(first + index)
+            if isinstance(found, Exception):
+                errors[first + index] = found
+            elif not builder.append(found.SerializeToString(deterministic=True)):
+                finish()
+                batch, bad = rows(task.class_, [found], raw_bytes if task.skips_unknown else None)
+                batches.append(widened(batch, schema))
+                if bad:
+                    errors[first + index] = bad[0]
+            index += 1
+        first += some.size
     finish()
     return one_batch(batches), errors
 

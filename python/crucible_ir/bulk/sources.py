@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from crucible_ir.bulk.record_lists import RecordList, split_stream
 from crucible_ir.serialization.streams.compression import open_source
 from crucible_ir.serialization.streams.records import StreamError
 
@@ -34,11 +35,9 @@ class RecordGroup(NamedTuple):
     first: int
     batches: list[Batch]
 
-    def records(self) -> list[bytes | None]:
+    def records(self) -> RecordList:
         """Return the bytes of each record; ``None`` for one over the limit."""
-        return [
-            None if batch.problem else record for batch in self.batches for record in batch.records
-        ]
+        return RecordList(self.batches)
 
     def places(self) -> Iterator[tuple[int, int | None, int]]:
         """Yield the number, the line and the offset of each record."""
@@ -69,7 +68,7 @@ def record_groups(
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = io.BytesIO(source)
     with open_source(source, limits.max_expansion) as opened:
-        yield from _grouped(format_.split(opened, limits))
+        yield from _grouped(split_stream(format_, opened, limits))
 
 
 def _grouped(batches: Iterable[Batch]) -> Iterator[RecordGroup]:

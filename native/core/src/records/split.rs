@@ -80,6 +80,44 @@ pub fn delimited(task: &RecordTask, piece: &[u8]) -> Split {
     split
 }
 
+/// The complete messages of a delimited stream in a buffer.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Frames {
+    /// The offset of each message, after its size.
+    pub starts: Vec<i64>,
+    /// The offset after each message.
+    pub ends: Vec<i64>,
+    /// The number of empty messages.
+    pub empty: usize,
+}
+
+impl Frames {
+    /// Returns the messages in a buffer from an offset on, up to one that is incomplete or longer
+    /// than a limit, or whose size is malformed.
+    ///
+    /// ```
+    /// let frames = crucible_ir_core::Frames::of(b"\x01a\x00\x02bc\x05d", 0, 100);
+    /// assert_eq!((frames.starts, frames.ends), (vec![1, 3, 4], vec![2, 3, 6]));
+    /// ```
+    pub fn of(data: &[u8], start: usize, max_bytes: usize) -> Self {
+        let mut frames = Self::default();
+        let mut at = start;
+        while let Some((size, head)) = data.get(at..).and_then(size_of) {
+            let missing = data.len() - at - head;
+            if size > max_bytes as u64 || size > missing as u64 {
+                break;
+            }
+            // The size is no more than the length of a slice.
+            let size = size as usize;
+            at += head + size;
+            frames.starts.push((at - size) as i64);
+            frames.ends.push(at as i64);
+            frames.empty += usize::from(size == 0);
+        }
+        frames
+    }
+}
+
 /// Returns the size at the start of a record, and how many bytes it has; `None` if it is incomplete
 /// or has more than 64 bits.
 #[inline(always)]

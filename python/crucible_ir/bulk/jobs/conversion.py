@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
-from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.jobs.parts import PartRecord, PartWriter
 from crucible_ir.bulk.jobs.records import read_pieces
-from crucible_ir.bulk.kernel import VIOLATIONS, check_records
+from crucible_ir.bulk.kernel import kernel_of
+from crucible_ir.bulk.schemas import arrow_schema, widened
+from crucible_ir.bulk.violations import Place, violations_batch
 from crucible_ir.serialization.streams.compression import open_source
+from crucible_ir.serialization.streams.formats import STREAM_FORMATS
 from crucible_ir.serialization.wire import encode_varint
 
 if TYPE_CHECKING:
@@ -111,28 +113,22 @@ def check_chunk(
         format_name: The name of its stream format.
         chunk: The records.
     """
-    good, violations = check_records(
-        chunk.batch(),
+    kernel = kernel_of(
         options.type_,
-        format=format_name,
+        STREAM_FORMATS[format_name],
         validate=options.validate,
         raw=options.raw,
         limits=options.limits,
     )
-    if not len(violations):
-        return CheckedChunk(good, violations, [])
-    numbers = violations.column("record").to_pylist()
-    places = {number: chunk.place(number) for number in numbers}
-    columns = {
-        "source": [name] * len(numbers),
-        "line": [places[number].line for number in numbers],
-        "offset": [places[number].offset for number in numbers],
-    }
-    for column, values in columns.items():
-        index = VIOLATIONS.get_field_index(column)
-        field = VIOLATIONS.field(index)
-        violations = violations.set_column(index, field, pa.array(values, field.type))
-    return CheckedChunk(good, violations, sorted(places))
+    good, errors = kernel.rows(chunk.record_list())
+    good = widened(good, arrow_schema(options.type_, raw=options.raw, complete=True))
+    numbers = [chunk.first + index for index in errors]
+    places = []
+    for number in numbers:
+        place = chunk.place(number)
+        places.append(Place(name, number, place.line, place.offset))
+    violations = violations_batch(zip(places, errors.values(), strict=True))
+    return CheckedChunk(good, violations, numbers)
 
 
 def write_records(source: JobInput, chunk: Chunk, numbers: list[int], target: IO[bytes]) -> None:

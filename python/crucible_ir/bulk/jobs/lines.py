@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from crucible_ir.bulk.record_lists import split_stream
 from crucible_ir.serialization.limits import LimitError
 from crucible_ir.serialization.streams.compression import CorruptCompressionError
 from crucible_ir.serialization.streams.native_chunks import ResumedSource
@@ -39,7 +40,7 @@ def split_records(format_: StreamFormat, source: Source, limits: Limits) -> Iter
     """
     if format_.record.is_text:
         return _split_lines(format_, source, limits)
-    return format_.split(source, limits)
+    return split_stream(format_, source, limits)
 
 
 def _split_lines(format_: StreamFormat, source: Source, limits: Limits) -> Iterator[Batch]:

@@ -12,6 +12,7 @@ from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.jobs.lines import split_records
 from crucible_ir.bulk.jobs.pieces import Piece, open_at, piece_count
 from crucible_ir.bulk.jobs.ranges import ByteRange, RangedSource, range_of
+from crucible_ir.bulk.record_lists import RecordList
 from crucible_ir.serialization.streams.compression import decompressed
 from crucible_ir.serialization.streams.records import StreamError
 
@@ -84,9 +85,13 @@ class Chunk:
     def batch(self) -> Any:
         """Return the records as the input of the kernel."""
         numbers = range(self.first, self.first + self.records)
-        data = [data for each in self.batches for data in _data(each)]
+        data = list(self.record_list())
         columns = {"record": pa.array(numbers, pa.int64()), "data": pa.array(data, pa.binary())}
         return pa.RecordBatch.from_pydict(columns)
+
+    def record_list(self) -> RecordList:
+        """Return the bytes of each record; ``None`` for one over the limit."""
+        return RecordList(self.batches)
 
     def data(self, number: int) -> bytes | None:
         """Return the bytes of a record without its frame; ``None`` if it is over the limit."""

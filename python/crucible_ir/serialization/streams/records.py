@@ -6,7 +6,7 @@ records and reports the bad ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import length_hint
@@ -22,6 +22,7 @@ from crucible_ir.serialization.streams.compression import (
     open_source,
     open_target,
 )
+from crucible_ir.serialization.streams.frames import FrameList
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -137,7 +138,7 @@ class Batch(NamedTuple):
     base: int
     start: int
     buffer: bytes
-    records: list[bytes]
+    records: Sequence[bytes]
     end: int
     line: int = 0
     problem: str = ""
@@ -149,6 +150,8 @@ class Batch(NamedTuple):
 
     def ends(self) -> list[int]:
         """Return the offset in the buffer after each record."""
+        if type(self.records) is FrameList:
+            return self.records.ends.tolist()
         ends = []
         at = self.start
         for record in self.records[:-1]:
