@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from crucible_ir.bulk.contents import pa
-from crucible_ir.bulk.jobs.pieces import pieces_of
+from crucible_ir.bulk.jobs.pieces import piece_count, pieces_of
 from crucible_ir.bulk.jobs.plan import (
     PART_BYTES,
     ROW_GROUP_ROWS,
     JobError,
     JobOptions,
-    error_text,
     make_plan,
 )
 from crucible_ir.bulk.jobs.running import run_job
@@ -89,16 +88,18 @@ def read_ir(
     )
     # Workers have other current folders.
     plan = make_plan([os.path.abspath(name) for name in names], options, format_name=format)
-    try:
-        pieces = [piece for index in range(len(plan.inputs)) for piece in pieces_of(plan, index)]
-    except OSError as error:
-        raise JobError(error_text(error)) from None
-    dataset = data.read_datasource(_datasource(plan, pieces), override_num_blocks=len(pieces))
+    dataset = data.read_datasource(_datasource(plan), override_num_blocks=_piece_count(plan))
     _plans[dataset] = plan
     return dataset
 
 
-def _datasource(plan: Plan, pieces: Collection[Piece]) -> Any:
+def _piece_count(plan: Plan) -> int:
+    part_bytes = plan.options.part_bytes
+    sizes = [0 if each.is_compressed else each.bytes for each in plan.inputs]
+    return max(1, sum(piece_count(size, part_bytes) for size in sizes))
+
+
+def _datasource(plan: Plan) -> Any:
     datasource = optional_module("ray.data.datasource", "ray")
     metadata = optional_module("ray.data.block", "ray").BlockMetadata
 
@@ -128,7 +129,10 @@ def _datasource(plan: Plan, pieces: Collection[Piece]) -> Any:
                     schema=RECORDS,
                     per_task_row_limit=per_task_row_limit,
                 )
-                for piece in pieces
+                # Only now: `write_ir` needs no tasks, and to find the pieces of a delimited stream,
+                # the sizes of all its records are read.
+                for index in range(len(plan.inputs))
+                for piece in pieces_of(plan, index)
             ]
 
     return IrDatasource()
