@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: Progress, which is erased before anything else is printed on its line.
 _PROGRESS = re.compile(r"[^\n]*\r\x1b\[2K")
-_FILE = re.compile(r"(?:#|//|<!--) (\S+\.\w+)(?: -->)?\n")
+_FILE = re.compile(r"(?:#|//|--|<!--) (\S+\.\w+)(?: -->)?\n")
 
 
 class Command(NamedTuple):

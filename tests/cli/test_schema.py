@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 from cli.command_line import EXAMPLES, ROOT, run
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -105,10 +106,34 @@ def test_the_exported_json_schema_validates_an_example(folder: Path) -> None:
     assert json.loads((folder / "all" / "Capabilities.schema.json").read_text()) == schema
 
 
+def test_the_exported_schemas_for_editors_validate_the_files_that_they_are_for(
+    folder: Path,
+) -> None:
+    export = ("schema", "--export", "editor-schemas", "--output")
+    assert run(*export, "for editors").status == 0
+    settings = json.loads((folder / "for editors" / "vscode-settings.json").read_text())
+    for path, [pattern, _] in settings["yaml.schemas"].items():
+        validator = jsonschema.Draft202012Validator(json.loads((folder / path).read_text()))
+        if pattern == "*.training_config.ir.yaml":
+            validator.validate(yaml.safe_load((EXAMPLES / "training.yaml").read_text()))
+            assert not validator.is_valid({"id": "a"})
+    assert {each["fileMatch"][0] for each in settings["json.schemas"]} == {
+        pattern.replace(".yaml", ".json") for pattern, _ in settings["yaml.schemas"].values()
+    }
+    # In a folder elsewhere, paths are absolute.
+    assert run(*export, folder / "elsewhere").status == 0
+    settings = json.loads((folder / "elsewhere" / "vscode-settings.json").read_text())
+    assert all(each.startswith("file:///") for each in settings["yaml.schemas"])
+    assert run(*export, "for editors").status == 2
+    assert run(*export, "for editors", "--force").status == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("--export", "proto"),
+        ("--export", "editor-schemas"),
+        ("Experiment", "--export", "editor-schemas", "--output", "x"),
         ("--export", "json-schema"),
         ("--output", "x"),
         ("Experiment", "--export", "proto", "--output", "x"),

@@ -24,6 +24,7 @@ _PROTO = "proto"
 _DESCRIPTOR_SET = "descriptor-set"
 _JSON_SCHEMA = "json-schema"
 _JSON_SCHEMA_FOR_YAML = "json-schema-for-yaml"
+_EDITOR_SCHEMAS = "editor-schemas"
 
 _EXAMPLES = (
     ("crucible-ir schema", "Every message."),
@@ -37,6 +38,10 @@ _EXAMPLES = (
     (
         "crucible-ir schema Experiment --export json-schema-for-yaml -o Experiment.schema.json",
         "A JSON Schema for editors that complete and check YAML, with short names.",
+    ),
+    (
+        "crucible-ir schema --export editor-schemas --output .crucible-ir",
+        "A JSON Schema for every document, with settings that associate files with them.",
     ),
     ("crucible-ir schema --export proto --output proto", "The .proto files, to a folder."),
     (
@@ -81,14 +86,16 @@ def _complete(context: Any, parameter: Any, incomplete: str) -> list[CompletionI
 @click.argument("name", required=False, shell_complete=_complete)
 @click.option(
     "--export",
-    type=click.Choice([_PROTO, _DESCRIPTOR_SET, _JSON_SCHEMA, _JSON_SCHEMA_FOR_YAML]),
+    type=click.Choice(
+        [_PROTO, _DESCRIPTOR_SET, _JSON_SCHEMA, _JSON_SCHEMA_FOR_YAML, _EDITOR_SCHEMAS]
+    ),
     help="Write the schema in this format instead of listing it.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="OUT",
-    help="Write to this file; proto, and a JSON Schema without NAME, require a folder.",
+    help="Write to this file; several files, such as those of proto, require a folder.",
 )
 @force_option()
 @format_option("Text, or one JSON object.")
@@ -129,6 +136,8 @@ def command(
         raise click.UsageError(f"--export {export} writes the whole schema: omit {name}")
     elif export == _PROTO:
         _export_protos(output, force=force)
+    elif export == _EDITOR_SCHEMAS:
+        _export_editor_schemas(output, force=force)
     else:
         from crucible_ir.schema.comments import descriptor_set
 
@@ -142,6 +151,14 @@ def _export_protos(output: str | None, *, force: bool) -> None:
     if output is None:
         raise click.UsageError("--export proto writes several files: give a folder as --output")
     _write_all(Path(output), proto_files(), force=force)
+
+
+def _export_editor_schemas(output: str | None, *, force: bool) -> None:
+    from crucible_ir.cli.views.editor_schemas import editor_files
+
+    if output is None:
+        raise click.UsageError("--export editor-schemas writes several files: give a folder")
+    _write_all(Path(output), editor_files(Path(output)), force=force)
 
 
 def _export_json_schema(name: str | None, output: str | None, *, yaml: bool, force: bool) -> None:
