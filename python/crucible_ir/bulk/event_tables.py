@@ -309,16 +309,16 @@ def _normalized(present: Iterable[str], position: str, source: str) -> str:
     number = f"nullif({column(NUMBER.format('feedback_type'), 'INTEGER')}, 0)"
     custom = column(CUSTOM.format("feedback_type"))
     time = 'epoch_us("timestamp")' if "timestamp" in there else "NULL"
-    value = f"trim({column('feedback_value')}, ' \t\r\n')"
+    value = column("feedback_value")
     return f"""
         SELECT {position} AS position, {column("id")} AS id, {text("supersedes")} AS supersedes,
             coalesce({number}::VARCHAR, {custom}, {column("feedback_type")}, '') AS type,
             {text("deployment_id")} AS deployment, {text("model_version")} AS version,
             {text("name")} AS name, {time}::BIGINT AS time,
             {column("latency_ms", "INTEGER")} AS latency,
-            CASE WHEN strlen({value}) > {_LONGEST_LABEL} AND {value}[1] = '"'
+            CASE WHEN strlen({value}) > {_LONGEST_LABEL} AND {value} LIKE '"%'
                 THEN {_quoted(_LONG_LABEL)}
-                WHEN {value} = '' OR {value}[1] IN ('[', '{{', 'n') THEN NULL
+                WHEN {value} LIKE '[%' OR {value} LIKE '{{%' THEN NULL
                 ELSE {value} END AS value
         FROM {source}
     """

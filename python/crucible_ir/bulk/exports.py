@@ -62,12 +62,14 @@ class ExportResult(NamedTuple):
 
     Attributes:
         records: The number of events of all exports into the folder, the bad ones included.
+        bad: The number of bad ones.
         parts: The number of parts.
         new_records: The number of events that this export added.
         new_bad: The number of bad events among them.
     """
 
     records: int
+    bad: int
     parts: int
     new_records: int
     new_bad: int
@@ -233,6 +235,7 @@ class EventExport:
         before = self._before
         return ExportResult(
             totals["records"],
+            totals["bad"],
             len(parts),
             totals["records"] - before.total("records"),
             totals["bad"] - before.total("bad"),

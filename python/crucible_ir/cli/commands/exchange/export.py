@@ -177,9 +177,10 @@ def _add_to_tables(
 
 def _summary(result: ExportResult) -> str:
     parts = f"{plural(result.records, 'event')} in {plural(result.parts, 'part')}"
-    if not result.new_records:
-        return f"up to date: {parts}"
-    text = f"{result.new_records} new, {parts}"
-    if not result.new_bad:
+    text = f"{result.new_records} new, {parts}" if result.new_records else f"up to date: {parts}"
+    if not result.bad:
         return text
-    return f"{text}; {result.new_bad} bad: see _violations.parquet and _quarantine in this folder"
+    return (
+        f"{text}; {result.bad} bad, of which {result.new_bad} new: see _violations.parquet and"
+        " _quarantine.binpbs in this folder"
+    )
