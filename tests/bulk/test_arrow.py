@@ -145,6 +145,22 @@ def test_vocabularies_are_one_column() -> None:
     assert table.column("feedback_type_number").to_pylist() == [None, None, None, 99]
 
 
+def test_columns_that_a_few_of_many_rows_need_are_null_elsewhere() -> None:
+    found = [event(id=str(number)) for number in range(1500)]
+    found[700].timestamp.nanos += 5
+    found[1200].custom_feedback_type = "thumbs"
+    table = ir.to_arrow(found, "FeedbackEvent")
+    assert table.num_rows == 1500
+    for name, row, value in (
+        ("timestamp_nanos", 700, 5),
+        ("custom_feedback_type", 1200, "thumbs"),
+    ):
+        cells = table.column(name).to_pylist()
+        assert cells.pop(row) == value
+        assert set(cells) == {None}
+    assert list(ir.from_arrow(table, "FeedbackEvent")) == found
+
+
 def test_empty_and_absent_are_different() -> None:
     absent, empty = event(), event(metadata={})
     absent.ClearField("metadata")
