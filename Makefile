@@ -183,6 +183,7 @@ bench: setup ## Measure and print the figures of the README and of docs/performa
 	CRUCIBLE_IR_NATIVE=0 $(BIN)/python benchmarks/validation.py $(ARGS)
 	CRUCIBLE_IR_NATIVE=0 $(BIN)/python -m benchmarks.serialization $(ARGS)
 	$(BIN)/python -m benchmarks.engines $(ARGS)
+	$(BIN)/python -m benchmarks.bulk $(ARGS)
 	$(BIN)/python -m benchmarks.bad_records $(ARGS)
 	$(BIN)/python -m benchmarks.betterproto $(ARGS)
 	$(BIN)/python -m benchmarks.interchange

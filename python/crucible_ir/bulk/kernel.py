@@ -93,10 +93,10 @@ def check_records(
     [{'record': 1, 'path': 'name', 'rule_id': 'required'}]
     """
     kernel = kernel_of(type, stream_format(b"", format), validate=validate, raw=raw, limits=limits)
-    data, columns = _columns(batch)
-    good, errors = kernel.rows_of(data)
+    columns = _columns(batch)
+    good, errors = kernel.rows_of(columns["data"])
     good = widened(good, arrow_schema(kernel.class_, raw=raw, complete=True))
-    places = (Place(*(columns[name][index] for name in Place._fields)) for index in errors)
+    places = (Place(*(columns[name][index].as_py() for name in Place._fields)) for index in errors)
     return good, violations_batch(zip(places, errors.values(), strict=True))
 
 
@@ -240,15 +240,14 @@ class Kernel:
         return message if good else decode_uncertain(data, self.reader, message)
 
 
-def _columns(batch: Any) -> tuple[Any, dict[str, list[Any]]]:
-    """Return the bytes of records, and the other columns; those that are missing have nulls.
+def _columns(batch: Any) -> dict[str, Any]:
+    """Return the columns of records; those that are missing have nulls.
 
     Raises:
         DecodeError: It is not a record batch, or a column is missing or has another type.
     """
     if not isinstance(batch, pa.RecordBatch):
         raise DecodeError(f"expected a pyarrow.RecordBatch of records, got {shorten(batch)}")
-    data = None
     columns = {}
     for field in RECORDS:
         index = batch.schema.get_field_index(field.name)
@@ -256,15 +255,11 @@ def _columns(batch: Any) -> tuple[Any, dict[str, list[Any]]]:
             raise DecodeError(f'the record batch has no column "{field.name}"')
         column = batch.column(index) if index >= 0 else pa.nulls(len(batch), field.type)
         try:
-            cast = column.cast(field.type)
+            columns[field.name] = column.cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise DecodeError(
                 f'the column "{field.name}" has the type {column.type}; expected {field.type}'
             ) from None
-        if field.name == "data":
-            data = cast
-        else:
-            columns[field.name] = cast.to_pylist()
-    if None in columns["record"]:
+    if columns["record"].null_count:
         raise DecodeError('the column "record" has nulls')
-    return data, columns
+    return columns
