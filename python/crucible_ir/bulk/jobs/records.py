@@ -61,6 +61,7 @@ class Chunk:
     size: int = 0
     file_bytes: int = 0
     _firsts: list[int] = field(default_factory=list)
+    _ends: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def is_full(self) -> bool:
@@ -95,21 +96,24 @@ class Chunk:
 
     def data(self, number: int) -> bytes | None:
         """Return the bytes of a record without its frame; ``None`` if it is over the limit."""
-        batch, index = self._found(number)
-        return _data(batch)[index]
+        at, index = self._found(number)
+        return _data(self.batches[at])[index]
 
     def place(self, number: int) -> Place:
         """Return the place of a record."""
-        batch, index = self._found(number)
-        ends = batch.ends()
+        at, index = self._found(number)
+        batch = self.batches[at]
+        if at not in self._ends:
+            self._ends[at] = batch.ends()
+        ends = self._ends[at]
         start = ends[index - 1] if index else batch.start
         line = batch.line + index if batch.line else None
         return Place(batch.base + start, batch.base + ends[index], line)
 
-    def _found(self, number: int) -> tuple[Batch, int]:
-        """Return the batch with a record, and its index in it."""
-        index = bisect_right(self._firsts, number) - 1
-        return self.batches[index], number - self._firsts[index]
+    def _found(self, number: int) -> tuple[int, int]:
+        """Return the index of the batch with a record, and that of the record in it."""
+        at = bisect_right(self._firsts, number) - 1
+        return at, number - self._firsts[at]
 
 
 def _data(batch: Batch) -> Sequence[bytes | None]:
