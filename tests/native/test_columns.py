@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,6 +28,8 @@ from validation.message_cases import MESSAGE_CLASSES, damage
 import crucible_ir as ir
 from crucible_ir import native, v1
 from crucible_ir.bulk import batches, native_columns
+from crucible_ir.bulk.jobs.pieces import pieces_of
+from crucible_ir.bulk.jobs.plan import JobOptions, make_plan
 from crucible_ir.bulk.kernel import check_records
 from crucible_ir.serialization.limits import Limits
 from crucible_ir.serialization.streams import delimited
@@ -262,3 +265,17 @@ def test_tables_of_streams_are_those_of_python(raw: bool) -> None:
     assert found.good.schema.equals(expected.good.schema, check_metadata=True)
     assert found.violations.equals(expected.violations)
     assert found.good.num_rows == (2999 if raw else 2998)
+
+
+@pytest.mark.parametrize("part_bytes", [50, 1000, 100_000, 1 << 22])
+def test_pieces_of_streams_begin_where_those_of_python_do(part_bytes: int, tmp_path: Path) -> None:
+    random = Random(part_bytes)
+    sizes = [random.choice((0, 1, 90, 127, 128, 700, 20_000)) for _ in range(700)] + [1 << 21, 5]
+    path = tmp_path / "events.binpbs"
+    for tail in (b"", b"\x05abc", b"\xff" * 20):
+        path.write_bytes(b"".join(encode_varint(size) + bytes(size) for size in sizes) + tail)
+        options = JobOptions("FeedbackEvent", part_bytes=part_bytes)
+        plan = make_plan([str(path)], options)
+        expected = [(piece.number, piece.start) for piece in pieces_of(plan, 0)]
+        with engine():
+            assert [(piece.number, piece.start) for piece in pieces_of(plan, 0)] == expected

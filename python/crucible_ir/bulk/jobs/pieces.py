@@ -7,11 +7,14 @@ compressed stream has the same pieces as the uncompressed one.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
 from crucible_ir.serialization.streams.delimited import size_at
+from crucible_ir.serialization.streams.frames import complete_frames
 
 if TYPE_CHECKING:
     from crucible_ir.bulk.jobs.plan import JobInput, Plan
@@ -83,7 +86,7 @@ def _starts(source: JobInput, part_bytes: int) -> Iterator[int]:
     yield 0
     number = 1
     with open(source.name, "rb") as file:
-        for at in _record_offsets(file, source.bytes):
+        for at in _record_offsets(file, source.bytes, part_bytes):
             while number < count and at >= number * part_bytes:
                 yield at
                 number += 1
@@ -91,8 +94,11 @@ def _starts(source: JobInput, part_bytes: int) -> Iterator[int]:
                 return
 
 
-def _record_offsets(file: IO[bytes], size: int) -> Iterator[int]:
-    """Yield offsets of records of a delimited stream, at least one in each block; also its end."""
+def _record_offsets(file: IO[bytes], size: int, part_bytes: int) -> Iterator[int]:
+    """Yield offsets of records of a delimited stream, among them the first of each piece.
+
+    At least one offset is in each block. The end of the stream is an offset too.
+    """
     base = 0
     while base < size:
         file.seek(base)
@@ -100,6 +106,14 @@ def _record_offsets(file: IO[bytes], size: int) -> Iterator[int]:
         if not buffer:
             return
         at = 0
+        if (frames := complete_frames(buffer, 0, sys.maxsize)) is not None and len(frames[0]):
+            ends = frames[0].ends
+            piece_start = (base // part_bytes + 1) * part_bytes
+            while piece_start - base <= ends[-1]:
+                yield base + ends[bisect_left(ends, piece_start - base)]
+                piece_start += part_bytes
+            at = ends[-1]
+            yield base + at
         is_end = base + len(buffer) >= size
         last = len(buffer) - (0 if is_end else _MAX_VARINT_BYTES)
         while at < last:
