@@ -100,16 +100,13 @@ class EventExport:
         folder = self._folder
         if force:
             folder.clear()
-        manifest = read_json(folder.manifest)
-        begun = manifest or read_json(folder.progress / PLAN)
-        if begun is None:
-            if not force:
-                folder.check_empty()
-        else:
-            self._check_same(begun)
-        if manifest is not None:
-            self._before = _Before(manifest)
-            self._check_parts()
+        try:
+            self._read(force=force)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise JobError(
+                f"{folder.path}: has the result of another command or release; give another"
+                " folder, or --force to replace the result"
+            ) from None
         if not (folder.progress / PLAN).exists():
             folder.progress.mkdir(exist_ok=True)
             folder.write_plan(self._plan, export={"selection": self._selection})
@@ -117,18 +114,22 @@ class EventExport:
         self._remove_other_parts()
         self.cursor = self._records[-1].cursor if self._records else self._before.cursor
 
+    def _read(self, *, force: bool) -> None:
+        """Read what an earlier export left."""
+        manifest = read_json(self._folder.manifest)
+        begun = read_json(self._folder.progress / PLAN) if manifest is None else manifest
+        if begun is not None:
+            self._check_same(begun)
+        elif not force:
+            self._folder.check_empty()
+        if manifest is not None:
+            self._before = _Before(manifest)
+            self._check_parts()
+
     def _check_same(self, begun: Any) -> None:
         """Check that the folder has an earlier export of the same events with the same options."""
-        path = self._folder.path
-        try:
-            values = begun.get("plan", begun)
-            plan = Plan.from_json({**values, "inputs": []})
-            selection = begun["export"]["selection"]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise JobError(
-                f"{path}: has the result of another command or release; give another folder, or"
-                " --force to replace the result"
-            ) from None
+        plan = Plan.from_json({**begun.get("plan", begun), "inputs": []})
+        selection = begun["export"]["selection"]
         # A new release of this package continues what an older one began.
         differences = plan.differences(replace(self._plan, code_version=plan.code_version))
         for name in sorted(selection.keys() | self._selection.keys()):
@@ -137,8 +138,8 @@ class EventExport:
                 differences.append(f"{name} was {old} and is {new}")
         if differences:
             raise JobError(
-                f"{path}: has another export: {'; '.join(differences[:3])}; give another folder, or"
-                " --force to export everything again"
+                f"{self._folder.path}: has another export: {'; '.join(differences[:3])}; give"
+                " another folder, or --force to export everything again"
             )
 
     def _check_parts(self) -> None:

@@ -21,6 +21,7 @@ from exchange.client.served import Served
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.bulk.jobs.folder import JobFolder
 from crucible_ir.exchange import EventFilter, ExchangeClient
 
 Events = list[v1.FeedbackEvent]
@@ -137,6 +138,23 @@ def test_an_export_of_other_events_is_an_error(client: ExchangeClient, exchange:
     assert "--force to export everything again" in rejected.err
     Path("tables/part-00000-00000.parquet").write_bytes(b"")
     assert "is missing or has changed since it was written" in export("two").err
+    ir.write_jsonl("one.jsonl", events("one", 1))
+    converted = ("convert", "--to", "parquet", "--type", "FeedbackEvent", "one.jsonl", "converted")
+    assert run(*converted).status == 0
+    into_converted = run("export", "--to", "parquet", "-o", "converted")
+    assert (into_converted.status, "of another command or release" in into_converted.err) == (
+        2,
+        True,
+    )
+    assert run(*converted[:-1], "tables").status == 2
+    with JobFolder("tables").locked():
+        assert "another run writes to this folder" in export("two").err
+    for broken in ("{", "[]", "{}", '{"inputs": [1], "parts": [1]}'):
+        Path("tables/_manifest.json").write_text(broken)
+        assert "of another command or release" in export("two").err
+    Path("file").touch()
+    unusable = run("export", "--to", "parquet", "-o", "file")
+    assert (unusable.status, unusable.err.startswith("crucible-ir: file: ")) == (2, True)
     Path("other").mkdir()
     Path("other/notes.txt").touch()
     assert "files that are not of a run" in run("export", "--to", "parquet", "-o", "other").err
