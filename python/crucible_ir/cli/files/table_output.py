@@ -138,8 +138,15 @@ def _run_job(
         )
     except EncodeError as error:
         raise CannotRunError(f"{error}: omit --raw") from None
-    with closing(_Progress(is_wanted=not options.quiet)) as progress:
-        result = run_job(plan, target, jobs=table.jobs, force=options.force, begin=progress.begin)
+    try:
+        with closing(_Progress(is_wanted=not options.quiet)) as progress:
+            result = run_job(
+                plan, target, jobs=table.jobs, force=options.force, begin=progress.begin
+            )
+    except KeyboardInterrupt:
+        command = "the same command without --force" if options.force else "the same command"
+        print_error(f"{target}: stopped: {command} continues")
+        raise
     for reason in result.errors:
         print_error(reason)
     if result.errors:
