@@ -15,7 +15,7 @@ from docs_site.commands import command_pages
 from docs_site.messages import message_pages
 from docs_site.navigation import START, contents
 from docs_site.python_api import api_pages
-from docs_site.rules import rule_pages
+from docs_site.rules import explained_pages, rule_pages
 from docs_site.services import service_pages
 from docs_site.site_check import problems
 from docs_site.written_pages import written_pages
@@ -33,7 +33,7 @@ def main() -> int:
     status = subprocess.run([*sphinx, *options, SOURCE, SITE], check=False).returncode
     if status != 0:
         return status
-    found = problems(SITE)
+    found = problems(SITE, explained_pages())
     for problem in found:
         print(problem)
     if found:

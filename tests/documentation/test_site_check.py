@@ -24,7 +24,13 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_a_site_without_mistakes_has_no_problems(site: Path) -> None:
-    assert problems(site) == []
+    assert problems(site, ["a/b.html#x.y", "index.html"]) == []
+
+
+def test_a_section_that_programs_name_must_exist(site: Path) -> None:
+    assert problems(site, ["a/b.html#x"]) == [
+        "a/b.html#x, which programs name, leads to no section"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ SECTIONS = (
             *("specification", "performance"),
         ),
     ),
-    Section("Project", ("architecture", "contributing", "security", "changelog")),
+    Section("Project", ("architecture", "contributing", "changelog")),
 )
 
 #: The titles of pages in the navigation whose own titles are names of packages.

@@ -26,6 +26,12 @@ def rule_pages() -> dict[str, str]:
     return {f"{RULES}.md": page(_parts())}
 
 
+def explained_pages() -> set[str]:
+    """Return every section of the site that `crucible-ir explain` names."""
+    known = (*rule_ids(), *LINTS, *OTHER_IDS, *_request_rules())
+    return {explain(each).page for each in known}
+
+
 def _parts() -> Iterator[str]:
     yield "# Rules"
     yield _INTRODUCTION

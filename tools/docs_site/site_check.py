@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -36,11 +37,12 @@ class _Page(HTMLParser):
             self.images_without_text.append(values.get("src", ""))
 
 
-def problems(site: Path) -> list[str]:
+def problems(site: Path, named: Iterable[str] = ()) -> list[str]:
     """Return a line for each link or image of a site that is wrong.
 
     Args:
         site: The folder of the site.
+        named: Sections that programs name: pages, each with an anchor.
     """
     pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     found = []
@@ -55,6 +57,9 @@ def problems(site: Path) -> list[str]:
             elif (reason := _broken(address, path, site, pages)) is not None:
                 found.append(f"{name}: the file {address} {reason}")
         found += [f"{name}: the image {image} has no text" for image in page.images_without_text]
+    for address in sorted(named):
+        if (reason := _broken(address, site / "index.html", site, pages)) is not None:
+            found.append(f"{address}, which programs name, {reason}")
     for style in sorted(site.rglob("*.css")):
         for address in _STYLE.findall(style.read_text(encoding="utf-8")):
             found.append(f"{style.relative_to(site)}: {address} is loaded from a network")
