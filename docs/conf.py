@@ -68,6 +68,13 @@ def resolve(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
     return None
 
 
+def collapse(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Show only the branch of the page in the navigation: all of it takes most of the build."""
+    toctree = context["toctree"]
+    context["toctree"] = lambda **options: toctree(**{**options, "collapse": True})
+
+
 def setup(app: Sphinx) -> None:
-    """Register the resolution of names."""
+    """Register the resolution of names, and the navigation before the theme reads it."""
     app.connect("missing-reference", resolve)
+    app.connect("html-page-context", collapse, priority=400)
