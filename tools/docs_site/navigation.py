@@ -35,8 +35,9 @@ SECTIONS = (
     Section(
         "Guides",
         (
-            *("python", "validation", "json", "command-line", "exchange", "operations", "http"),
-            *("console", "interchange", "bundles", "bulk", "cluster"),
+            *("python", "validation", "json", "command-line", "tools", "training-loops"),
+            *("exchange", "operations", "security", "http", "console"),
+            *("interchange", "bundles", "bulk", "cluster"),
         ),
         "",
     ),
