@@ -32,6 +32,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="r") as name:
         # Ray reads them when it is imported. Without the last two, it writes to the user's folder.
         os.environ |= {
+            # By default, every other process of a busy machine comes before the workers.
+            "RAY_worker_niceness": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_AUTH_MODE": "token",
@@ -49,7 +51,7 @@ def measure(folder: Path, events: int, rounds: int) -> None:
     from crucible_ir.bulk.jobs.running import run_job
 
     large, small = folder / "large.binpbs", folder / "small.binpbs"
-    write(large, events)
+    events = write(large, events)
     write(small, 1000)
     ray.init(
         num_cpus=1,
@@ -71,12 +73,14 @@ def measure(folder: Path, events: int, rounds: int) -> None:
     try:
         timed(local, small)
         timed(cluster, small)
+        print(f"{events:,} events of {large.stat().st_size / events:.0f} bytes")
         for _ in range(rounds):
-            alone = events / timed(local, large)
-            with_ray = events / timed(cluster, large)
+            alone = timed(local, large)
+            with_ray = timed(cluster, large)
             print(
-                f"{events:,} events of {large.stat().st_size / events:.0f} bytes: one process"
-                f" {alone:,.0f}/s, one worker of Ray {with_ray:,.0f}/s: {with_ray / alone:.2f}"
+                f"one process {events / alone:,.0f}/s, one worker of Ray"
+                f" {events / with_ray:,.0f}/s: {alone / with_ray:.2f}",
+                flush=True,
             )
     finally:
         ray.shutdown()
@@ -91,14 +95,15 @@ def timed(job: Callable[[Path], None], path: Path) -> float:
     return seconds
 
 
-def write(path: Path, events: int) -> None:
-    """Write a file with as many events."""
+def write(path: Path, events: int) -> int:
+    """Write a file with about as many events, and return their number."""
     varied = min(events, VARIED)
     crucible_ir.write_delimited(path, varied_events(varied))
     data = path.read_bytes()
     with open(path, "ab") as file:
         for _ in range(events // varied - 1):
             file.write(data)
+    return events // varied * varied
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ class JobFolder:
             self.progress.mkdir(exist_ok=True)
             self.write_plan(plan)
         for each in self.progress.glob("*.tmp"):
-            each.unlink()
+            # A worker of a cluster can still rename one, after its driver was killed.
+            each.unlink(missing_ok=True)
         return False
 
     def check_empty(self) -> None:
