@@ -41,6 +41,7 @@ pygments_dark_style = "github-dark"
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_title = f"Crucible IR {VERSION}"
 html_copy_source = False
 html_show_sourcelink = False
