@@ -95,6 +95,34 @@ def test_the_readme_of_the_crate_works_from_an_empty_folder(build: Path, tmp_pat
     follow(README, tmp_path, lambda command: run(command, tmp_path), {})
 
 
+#: Reads an event, and writes it as JSON.
+REFLECTING = """\
+use crucible_ir::v1::FeedbackEvent;
+use prost_reflect::{DynamicMessage, ReflectMessage};
+
+fn main() {
+    let mut json = serde_json::Deserializer::from_str(r#"{"timestamp": "2025-12-26T12:00:00Z"}"#);
+    let descriptor = FeedbackEvent::default().descriptor();
+    let read = DynamicMessage::deserialize(descriptor, &mut json).unwrap();
+    let event: FeedbackEvent = read.transcode_to().unwrap();
+    print!("{}", serde_json::to_string(&event.transcode_to_dynamic()).unwrap());
+}
+"""
+
+
+def test_the_messages_have_descriptors_without_the_rules(build: Path, tmp_path: Path) -> None:
+    manifest = files(GUIDE)["Cargo.toml"].replace('"validate", "client"', '"reflect"')
+    copy_crates(tmp_path)
+    needed = ("crucible-ir ", "prost-reflect ", "serde_json ")
+    package, dependencies = manifest.split("[dependencies]\n")
+    lines = [line for line in dependencies.splitlines(True) if line.startswith(needed)]
+    (tmp_path / "Cargo.toml").write_text(f"{package}[dependencies]\n{''.join(lines)}")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.rs").write_text(REFLECTING)
+    run("tar -xzf crucible-ir-[0-9]*.crate", tmp_path)
+    assert run("cargo run --quiet", tmp_path) == '{"timestamp":"2025-12-26T12:00:00Z"}'
+
+
 def test_the_crate_has_no_build_script_and_the_tested_versions(build: Path) -> None:
     [crate, core] = project.crates()
     top = f"crucible-ir-{ir.__version__}"
