@@ -30,6 +30,7 @@ from crucible_ir.bulk.contents import (
     ValueContent,
     Values,
     pa,
+    text_of,
 )
 from crucible_ir.schema.fields import Field
 from crucible_ir.serialization.conversion_error import ConversionError
@@ -171,8 +172,8 @@ class OpenColumn(Column):
         """Set one of the two fields of a message."""
         number, custom = beside.get(NUMBER), beside.get(CUSTOM)
         if number is None and custom is None:
-            number = self.source.short_names.get(cell)
-            custom = cell
+            custom = text_of(cell)
+            number = self.source.short_names.get(custom)
         if number is not None:
             setattr(message, self.source.name, number)
         else:

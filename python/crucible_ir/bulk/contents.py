@@ -120,6 +120,18 @@ class ScalarContent(ValueContent):
         return cell
 
 
+def text_of(cell: Any) -> str:
+    """Return the text of a cell, which may have its bytes; for text, protobuf takes both too.
+
+    Raises:
+        TypeError, ValueError: It has no text.
+    """
+    text = cell.decode() if isinstance(cell, bytes) else cell
+    if not isinstance(text, str):
+        raise TypeError
+    return text
+
+
 class EnumContent(ValueContent):
     """Enum values, as their short names."""
 
@@ -152,6 +164,7 @@ class EnumContent(ValueContent):
         number = beside.get(NUMBER)
         if number is not None:
             return number
+        cell = text_of(cell)
         if cell not in self.numbers:
             known = ", ".join(self.numbers)
             raise ConversionError(f"expected one of {known}, got {cell!r}")
@@ -186,9 +199,19 @@ class TimestampContent(MessageContent):
         return Cells(pa.array(micros, pa.int64()).view(self.type), beside)
 
     def fill(self, cell: Any, beside: Mapping[str, Any], message: Any) -> None:
-        """Fill a Timestamp from microseconds."""
-        message.seconds, micros = divmod(cell, 1_000_000)
-        message.nanos = micros * 1000 + (beside.get(NANOS) or 0)
+        """Fill a Timestamp from nanoseconds, and from those beside them that are less than 1000."""
+        rest = beside.get(NANOS)
+        if rest is not None:
+            if cell is None or cell % 1000 or not 0 <= rest < 1000:
+                raise ConversionError(
+                    "expected from 0 to 999 nanoseconds beside whole microseconds, got"
+                    f" {rest!r:.80}"
+                )
+            cell += rest
+        seconds, nanos = divmod(cell, NANOS_PER_SECOND)
+        if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+            raise ConversionError("a timestamp outside the years 1 to 9999")
+        message.seconds, message.nanos = seconds, nanos
 
 
 class JsonContent(MessageContent):

@@ -17,6 +17,7 @@ from crucible_ir.bulk.contents import (
     EnumContent,
     MessageContent,
     pa,
+    text_of,
 )
 from crucible_ir.paths import MapKey
 from crucible_ir.serialization.conversion_error import ConversionError
@@ -107,8 +108,9 @@ class OpenListColumn(Column):
         numbers, customs = beside.get(NUMBER), beside.get(CUSTOM)
         if numbers is None and customs is None:
             known = self.source.short_names
-            numbers = [known[text] for text in _items(cell) if text in known]
-            customs = [text for text in _items(cell) if text not in known]
+            texts = list(map(text_of, _items(cell)))
+            numbers = [known[text] for text in texts if text in known]
+            customs = [text for text in texts if text not in known]
         getattr(message, self.source.name).extend(_items(numbers or []))
         getattr(message, str(self.source.custom)).extend(_items(customs or []))
 
@@ -160,6 +162,8 @@ class MapColumn(Column):
             try:
                 others = {name: each[1] for name, each in _parallel(beside, index).items()}
                 _require_cell(item, others)
+                if key in target:
+                    raise ConversionError("the key is there twice")
                 if isinstance(content, MessageContent):
                     target[key].SetInParent()
                     content.fill(item, others, target[key])

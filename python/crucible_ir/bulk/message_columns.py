@@ -130,6 +130,19 @@ def fill(columns: Sequence[Column], row: Mapping[str, Any], message: Any) -> Non
             column.read(cell, beside, message)
         except ConversionError as error:
             raise error.under(column.source.name) from None
-        except (TypeError, ValueError) as error:
-            text = " ".join(str(error).split())
-            raise ConversionError(f"got {cell!r:.80}: {text}", column.source.name) from None
+        except (TypeError, ValueError):
+            raise ConversionError(_unexpected(column, cell, beside), column.source.name) from None
+
+
+def _unexpected(column: Column, cell: Any, beside: Mapping[str, Any]) -> str:
+    """Return the error of cells that have other types than those of their columns."""
+    type_ = column.content.type
+    types = {"{}": pa.string() if pa.types.is_dictionary(type_) else type_, **column.beside}
+    given = {"{}": cell, **beside}
+    cells = [
+        f"{pattern.format(column.name)}: got {given[pattern]!r:.80}: expected"
+        f" {column.wrapped(type_)!s:.80}"
+        for pattern, type_ in types.items()
+        if given[pattern] is not None
+    ]
+    return "; ".join(cells) if len(cells) > 1 or cell is None else cells[0].partition(": ")[2]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from crucible_ir.bulk.columns import Column
-from crucible_ir.bulk.contents import pa
-from crucible_ir.bulk.message_columns import columns_of, fill
+from crucible_ir.bulk.contents import TimestampContent, pa
+from crucible_ir.bulk.message_columns import StructContent, columns_of, fill
 from crucible_ir.bulk.schemas import RAW
 from crucible_ir.errors import DecodeError, near_miss, shorten, shorten_name
 from crucible_ir.schema.types import descriptor_of, message_type
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     MessageT = TypeVar("MessageT", bound=Message)
+
+#: The nanoseconds of the units of time.
+_NANOS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
 
 
 @overload
@@ -57,33 +60,93 @@ def from_arrow(
             "expected a table of pyarrow, polars or DuckDB, or another object with the method"
             f" __arrow_c_stream__, got {shorten(table)}"
         )
-    reader = pa.RecordBatchReader.from_stream(table)
+    try:
+        reader = pa.RecordBatchReader.from_stream(table)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise _unreadable(error) from None
     columns = columns_of(descriptor_of(class_))
     has_raw = RAW in reader.schema.names and RAW not in {column.name for column in columns}
-    _check_names(columns, reader.schema.names, has_raw=has_raw)
+    try:
+        _check_fields(columns, list(reader.schema), has_raw=has_raw)
+    except ConversionError as error:
+        raise error.decode_error() from None
     return _messages(reader, class_, columns, validate=validate, has_raw=has_raw)
 
 
-def _check_names(columns: Sequence[Column], given: Sequence[str], *, has_raw: bool) -> None:
-    known = {RAW} if has_raw else set()
+def _unreadable(error: Exception) -> DecodeError:
+    return DecodeError(f"the table cannot be read: {' '.join(str(error).split()):.200}")
+
+
+def _check_fields(
+    columns: Sequence[Column], given: Sequence[Any], *, has_raw: bool = False
+) -> None:
+    """Check the names of Arrow fields, also of those inside, and the types of timestamps.
+
+    Raises:
+        ConversionError: A name is unknown or is there twice, or a column has no timestamps.
+    """
+    known: dict[str, Column | None] = {RAW: None} if has_raw else {}
     for column in columns:
-        known |= {column.name, *column.names_beside()}
-    for name in given:
-        if name not in known:
-            guess = near_miss(name, known)
-            raise DecodeError(f'unknown column "{shorten_name(name)}"{guess}')
-        if given.count(name) > 1:
-            raise DecodeError(f'two columns have the name "{name}"')
+        known[column.name] = column
+        known |= dict.fromkeys(column.names_beside())
+    seen: set[str] = set()
+    for field in given:
+        if field.name not in known:
+            guess = near_miss(field.name, known)
+            raise ConversionError(f'unknown column "{shorten_name(field.name)}"{guess}')
+        if field.name in seen:
+            raise ConversionError(f'two columns have the name "{field.name}"')
+        seen.add(field.name)
+        of_field = known[field.name]
+        if of_field is not None:
+            try:
+                _check_type(of_field, field.type)
+            except ConversionError as error:
+                raise error.under(field.name) from None
+
+
+def _check_type(column: Column, type_: Any) -> None:
+    types = pa.types
+    if column.source.is_map and types.is_map(type_):
+        type_ = type_.item_type
+    elif column.source.is_list and any(is_kind(type_) for is_kind in _lists()):
+        type_ = type_.value_type
+    content = column.content
+    if isinstance(content, StructContent) and types.is_struct(type_):
+        _check_fields(content.columns, list(type_))
+    elif isinstance(content, TimestampContent) and not (
+        types.is_timestamp(type_) or types.is_null(type_)
+    ):
+        # A number could be seconds as well as microseconds.
+        raise ConversionError(f"expected timestamps, got a column of {type_!s:.80}")
+
+
+def _lists() -> list[Callable[[Any], bool]]:
+    types = pa.types
+    return [
+        types.is_list,
+        types.is_large_list,
+        types.is_fixed_size_list,
+        types.is_list_view,
+        types.is_large_list_view,
+    ]
 
 
 def _messages(
     reader: Any, class_: Any, columns: Sequence[Column], *, validate: bool, has_raw: bool
 ) -> Iterator[Message]:
     number = 0
-    for batch in reader:
+    for batch in _valid_batches(reader):
         if has_raw:
             for data in batch.column(RAW).to_pylist():
-                yield from_binary(data, class_, validate=validate)
+                try:
+                    message = from_binary(data, class_, validate=validate)
+                except DecodeError as error:
+                    dot = "." if error.path and not error.path.startswith("[") else ""
+                    path = f"[{number}].{RAW}{dot}{error.path}"
+                    raise DecodeError(error.reason, path=path) from None
+                number += 1
+                yield message
             continue
         values = [plain(column) for column in batch.columns]
         for row in zip(*values, strict=True):
@@ -98,13 +161,38 @@ def _messages(
             yield message
 
 
+def _valid_batches(reader: Any) -> Iterator[Any]:
+    """Yield record batches whose buffers are valid: other ones would be read beyond their ends.
+
+    Raises:
+        DecodeError: The next batch cannot be read, or has such buffers.
+    """
+    first = 0
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (pa.ArrowException, ValueError) as error:
+            raise _unreadable(error) from None
+        try:
+            batch.validate(full=True)
+        except pa.ArrowException as error:
+            text = " ".join(str(error).split())
+            raise DecodeError(f"a corrupt table: {text:.200}", path=f"[{first}]") from None
+        yield batch
+        first += len(batch)
+
+
 def plain(array: Any) -> list[Any]:
-    """Return the values of an array: times as microseconds, structs as dicts, maps as pairs."""
+    """Return the values of an array: times as nanoseconds, structs as dicts, maps as pairs."""
     type_ = array.type
     if isinstance(array, pa.ExtensionArray):
         return plain(array.storage)
     if pa.types.is_timestamp(type_):
-        array = array.cast(pa.timestamp("us", tz=type_.tz)).view(pa.int64())
+        nanos = _NANOS[type_.unit]
+        cells = array.view(pa.int64()).to_pylist()
+        return [None if cell is None else cell * nanos for cell in cells]
     if pa.types.is_struct(type_):
         children = [plain(each) for each in array.flatten()]
         names = [field.name for field in type_]
@@ -119,6 +207,8 @@ def plain(array: Any) -> list[Any]:
         return _split(array, items)
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         return _split(array, plain(array.values))
+    if any(is_kind(type_) for is_kind in _lists()):
+        return [plain(cell.values) if cell.is_valid else None for cell in array]
     values: list[Any] = array.to_pylist()
     return values
 
