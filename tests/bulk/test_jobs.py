@@ -347,6 +347,79 @@ def test_folders_with_other_files_and_locked_folders_are_left_alone(tmp_path: Pa
         run_job(plan_of(source), source / "out")
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("format",), 2),
+        (("parts",), None),
+        (("parts", 0, "bytes"), "1"),
+        (("inputs", 0, "bad"), -1),
+        (("inputs", 0, "records"), "20"),
+        (("violations",), [1]),
+        (("violations",), {"a": "b"}),
+        ((), "[" * 100_000),
+    ],
+)
+def test_a_manifest_that_was_edited_is_an_error(
+    tmp_path: Path, path: tuple[Any, ...], value: object
+) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out"
+    ir.write_jsonl(source, events(20))
+    run_job(plan_of(source), target)
+    values = at = manifest(target)
+    for step in path[:-1]:
+        at = at[step]
+    text = str(value)
+    if path:
+        at[path[-1]] = value
+        text = json.dumps(values)
+    (target / "_manifest.json").write_text(text)
+    with pytest.raises(JobError, match=r"_manifest\.json: cannot be read .* --force"):
+        run_job(plan_of(source), target)
+    assert run_job(plan_of(source), target, force=True).records == 20
+
+
+def test_a_complete_result_must_have_its_parts(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out"
+    ir.write_jsonl(source, events(20))
+    run_job(plan_of(source), target)
+    part = min(target.glob("part-*"))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(JobError, match=rf"{part.name}: is missing or has changed .*--force"):
+        run_job(plan_of(source), target)
+    part.unlink()
+    with pytest.raises(JobError, match=rf"{part.name}: is missing or has changed .*--force"):
+        run_job(plan_of(source), target)
+
+
+@pytest.mark.parametrize("change", [{"rows": -1}, {"range": 5}, {"piece": 99}, {"name": "../x"}])
+def test_a_part_whose_record_was_edited_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out"
+    ir.write_jsonl(source, events(20))
+    monkeypatch.setattr(finishing, "missing_inputs", lambda *_: [0])
+    with pytest.raises(ValueError, match="is missing"):
+        run_job(plan_of(source), target)
+    monkeypatch.undo()
+    record = min((target / "_progress").glob("part-*.json"))
+    record.write_text(json.dumps(json.loads(record.read_bytes()) | change))
+    max((target / "_progress").glob("part-*.json")).write_text("[" * 100_000)
+    run_job(plan_of(source), target)
+    assert rows(target) == events(20)
+
+
+def test_names_of_inputs_need_not_be_unicode(tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"a\xff.jsonl")
+    source.write_text('{"id": "e1"}\n{"id": "e2", "latencyMs": -1}\n')
+    assert run_job(plan_of(source), tmp_path / "out").bad == 1
+    [found] = violations(tmp_path / "out")
+    assert found["source"] == str(tmp_path / r"a\udcff.jsonl")
+    assert ir.checked_tables(source, "FeedbackEvent").violations["source"].to_pylist() == [
+        found["source"]
+    ]
+
+
 def test_inputs_that_cannot_be_read_to_their_end_give_no_manifest(tmp_path: Path) -> None:
     stream = io.BytesIO()
     ir.write_delimited(stream, events(50))

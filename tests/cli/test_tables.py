@@ -71,6 +71,19 @@ def test_bad_records_are_beside_the_parts_of_a_folder(folder: Path) -> None:
     assert (violation["record"], violation["line"], violation["path"]) == (1, 2, "id")
 
 
+def test_a_result_inside_an_input_folder_is_no_input(folder: Path) -> None:
+    Path("in").mkdir()
+    Path("in/a.jsonl").write_bytes(lines(EVENTS[0]) + b'{"id": ""}\n')
+    assert run("convert", "--to", "parquet", "in", "in/out").status == 1
+    again = run("convert", "--to", "parquet", "in", "in/out")
+    skipped = "in/out/_quarantine.jsonl: skipped: its name begins with an underscore"
+    assert skipped in again.err
+    assert "up to date: 2 records" in again.err
+    path = "in/out/_quarantine.jsonl"
+    named = run("convert", "--to", "parquet", "--type", "FeedbackEvent", path, "mended")
+    assert "mended: 1 record in 1 part, 1 of them bad" in named.err
+
+
 def test_one_file_has_no_bad_records(folder: Path) -> None:
     Path("in.jsonl").write_bytes(b'{"id": ""}\n' + lines(EVENTS[0]) + b"{\n" * 30)
     result = run("convert", "--type", "FeedbackEvent", "in.jsonl", "out.parquet")

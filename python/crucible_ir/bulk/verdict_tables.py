@@ -13,6 +13,7 @@ from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.jobs.plan import JobError
 from crucible_ir.bulk.jobs.records import read_pieces
 from crucible_ir.bulk.kernel import check_records
+from crucible_ir.bulk.violations import encodable
 from crucible_ir.extras import optional_module
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def record_tables(plan: Plan, piece: Piece) -> Iterator[Any]:
         for chunk in records.chunks():
             batch = chunk.batch()
             columns = {
-                "source": pa.repeat(pa.scalar(source.name), len(batch)),
+                "source": pa.repeat(pa.scalar(encodable(source.name)), len(batch)),
                 "piece": pa.repeat(pa.scalar(records.piece.number, pa.int32()), len(batch)),
                 "record": batch.column("record"),
                 "offset": pa.array(_offsets(chunk), pa.int64()),

@@ -88,7 +88,7 @@ def _unknown_fields(message: Message) -> list[Violation]:
 
 def violations_batch(errors: Iterable[tuple[Place, RecordError]]) -> Any:
     """Return the violations of records as a `pyarrow.RecordBatch`."""
-    rows = [(*place, *row) for place, error in errors for row in _rows(error)]
+    rows = [(*_encodable(place), *row) for place, error in errors for row in _rows(error)]
     columns = zip(*rows, strict=True) if rows else [[] for _ in VIOLATIONS]
     arrays = [
         pa.array(column, field.type) for column, field in zip(columns, VIOLATIONS, strict=True)
@@ -129,4 +129,19 @@ def _json(value: object) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+    return encodable(text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…")
+
+
+def _encodable(place: Place) -> Place:
+    return place if place.source is None else place._replace(source=encodable(place.source))
+
+
+def encodable(text: str) -> str:
+    r"""Return a text with surrogates as escapes, since Arrow has only UTF-8.
+
+    Names of files have surrogates for the bytes that are not UTF-8.
+
+    >>> print(encodable("a\udcff.jsonl"))
+    a\udcff.jsonl
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -10,9 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.bulk.contents import pa
-from crucible_ir.bulk.jobs.folder import QUARANTINE, VIOLATIONS, replacing, write_json
+from crucible_ir.bulk.jobs.folder import (
+    QUARANTINE,
+    VIOLATIONS,
+    read_json,
+    replacing,
+    unreadable,
+    write_json,
+)
 from crucible_ir.bulk.jobs.parts import PartFiles, PartRecord, part_records
-from crucible_ir.bulk.jobs.plan import ROW_GROUP_ROWS
+from crucible_ir.bulk.jobs.plan import ROW_GROUP_ROWS, JobError
 from crucible_ir.bulk.jobs.table_files import TableWriter
 from crucible_ir.bulk.kernel import VIOLATIONS as VIOLATIONS_SCHEMA
 from crucible_ir.extras import optional_module
@@ -48,6 +55,45 @@ class JobResult:
     is_new: bool = True
     violations: dict[str, int] = field(default_factory=dict)
     quarantines: tuple[str, ...] = ()
+
+
+def result_before(folder: JobFolder) -> JobResult:
+    """Return the result of a complete job.
+
+    Raises:
+        JobError: The manifest is not as this release writes it, or a part is not as the manifest
+            says.
+        OSError: A file cannot be read.
+    """
+    try:
+        manifest = read_json(folder.manifest)
+        if manifest["format"] != MANIFEST_VERSION:
+            raise ValueError("another version")
+        parts = {str(each["name"]): _count(each["bytes"]) for each in manifest["parts"]}
+        result = JobResult(
+            sum(_count(each["records"]) for each in manifest["inputs"]),
+            sum(_count(each["bad"]) for each in manifest["inputs"]),
+            len(parts),
+            is_new=False,
+            violations={str(name): _count(n) for name, n in manifest["violations"].items()},
+            quarantines=tuple(folder.quarantines()),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise unreadable(folder.manifest) from None
+    for name, size in parts.items():
+        path = folder.path / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise JobError(
+                f"{path}: is missing or has changed since it was written; give --force to replace"
+                " the result"
+            )
+    return result
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
 
 
 def missing_inputs(plan: Plan, records: Mapping[Piece, PartRecord]) -> list[int]:

@@ -129,12 +129,11 @@ class JobFolder:
                     continue
                 if path == self.manifest:
                     return plan_of(values)
+                # The manifest needs it when the job is complete.
+                values["started"]
                 return Plan.from_json(values["plan"])
             except (KeyError, TypeError, ValueError):
-                raise JobError(
-                    f"{path}: cannot be read by this release; give another folder, or --force to"
-                    " replace the result"
-                ) from None
+                raise unreadable(path) from None
         return None
 
     def clear(self) -> None:
@@ -154,6 +153,14 @@ class JobFolder:
         """Remove the files of a job that is not finished."""
         if self.progress.exists():
             shutil.rmtree(self.progress)
+
+
+def unreadable(path: Path) -> JobError:
+    """Return the error of a file that is not as this release writes it."""
+    return JobError(
+        f"{path}: cannot be read by this release; give another folder, or --force to replace the"
+        " result"
+    )
 
 
 def plan_of(manifest: Any) -> Plan:
@@ -176,12 +183,14 @@ def read_json(path: Path) -> Any:
     """Return the values of a file; ``None`` if it does not exist.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested too deeply.
     """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def write_json(path: Path, values: Any) -> None:

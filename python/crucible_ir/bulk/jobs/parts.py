@@ -189,17 +189,29 @@ class PartWriter:
 def part_records(folder: JobFolder) -> dict[Piece, PartRecord]:
     """Return the records of the parts that were written, in the order of their pieces.
 
-    A part whose file is missing or has another size is left out.
+    A part whose file is missing or has another size is left out, and so is one whose record is not
+    as this release writes it: such a part is written again.
     """
     found = {}
     for path in folder.progress.glob("part-*.json"):
-        record = _record(read_json(path))
-        with suppress(FileNotFoundError):
-            if (folder.path / record.name).stat().st_size == record.bytes:
-                found[Piece(record.input, record.piece)] = record
+        with suppress(FileNotFoundError, KeyError, TypeError, ValueError):
+            record = _record(read_json(path))
+            piece = Piece(record.input, record.piece)
+            is_own = path.stem == piece.stem == os.path.splitext(record.name)[0]
+            if is_own and (folder.path / record.name).stat().st_size == record.bytes:
+                found[piece] = record
     return dict(sorted(found.items()))
 
 
 def _record(values: Any) -> PartRecord:
+    """Return the record of a part.
+
+    Raises:
+        KeyError, TypeError, ValueError: The values are not those of a record.
+    """
     start, end = values["range"]
-    return PartRecord(**{**values, "range": (start, end)})
+    record = PartRecord(**{**values, "range": (start, end)})
+    counts = (record.rows, record.records, record.bad, record.newlines, start, end)
+    if not all(type(each) is int and each >= 0 for each in (*counts, *record.violations.values())):
+        raise ValueError("a number is not a count")
+    return record

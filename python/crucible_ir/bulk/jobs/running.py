@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from crucible_ir.bulk.jobs.conversion import convert_pieces
-from crucible_ir.bulk.jobs.finishing import JobResult, finish, missing_inputs
-from crucible_ir.bulk.jobs.folder import JobFolder, read_json
+from crucible_ir.bulk.jobs.finishing import JobResult, finish, missing_inputs, result_before
+from crucible_ir.bulk.jobs.folder import JobFolder
 from crucible_ir.bulk.jobs.parts import part_records
 from crucible_ir.bulk.jobs.pieces import Piece, pieces_of
 from crucible_ir.bulk.jobs.plan import JobError, error_text
@@ -84,7 +84,7 @@ def run_job(
     try:
         with folder.locked():
             if folder.begin(plan, force=force):
-                return _result_before(folder)
+                return result_before(folder)
             records = part_records(folder)
             finished = {piece: each for piece, each in records.items() if not each.error}
             report = begin(plan, finished) if begin is not None else _no_report
@@ -121,16 +121,3 @@ def remaining(plan: Plan, records: Mapping[Piece, PartRecord]) -> Iterator[Piece
         for piece in pieces_of(plan, index):
             if plan.inputs[index].is_compressed or piece not in records:
                 yield piece
-
-
-def _result_before(folder: JobFolder) -> JobResult:
-    manifest = read_json(folder.manifest)
-    inputs = manifest["inputs"]
-    return JobResult(
-        sum(each["records"] for each in inputs),
-        sum(each["bad"] for each in inputs),
-        len(manifest["parts"]),
-        is_new=False,
-        violations=manifest["violations"],
-        quarantines=tuple(folder.quarantines()),
-    )

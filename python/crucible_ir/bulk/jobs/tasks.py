@@ -11,6 +11,7 @@ from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.jobs.conversion import convert_pieces
 from crucible_ir.bulk.jobs.pieces import Piece
 from crucible_ir.bulk.jobs.plan import JobError, error_text
+from crucible_ir.bulk.violations import encodable
 from crucible_ir.errors import Error
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class PieceTask:
                     yield {"records": part.records, "bytes": end - start, "error": ""}
         except (Error, OSError) as error:
             text = error_text(error) if isinstance(error, OSError) else str(error)
-            yield {"records": 0, "bytes": 0, "error": text}
+            yield {"records": 0, "bytes": 0, "error": encodable(text)}
 
     @contextmanager
     def _attempt(self, piece: Piece) -> Iterator[None]:

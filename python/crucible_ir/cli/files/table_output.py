@@ -18,7 +18,7 @@ from crucible_ir.cli.files.inputs import (
 from crucible_ir.cli.files.outputs import check_overwriting, open_output
 from crucible_ir.cli.files.stream_reader import RecordStream, error_lines, open_records
 from crucible_ir.cli.progress import JobProgress
-from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, print_error
+from crucible_ir.cli.session import GOOD, INVALID, CannotRunError, print_error, with_options
 from crucible_ir.errors import EncodeError
 from crucible_ir.extras import MissingExtraError
 from crucible_ir.serialization.streams.formats import STREAM_FORMATS, StreamFormat
@@ -82,9 +82,12 @@ def write_tables(
 
 
 def _streams(options: ConversionOptions, arguments: Sequence[str]) -> Sequence[InputFile]:
-    """Return the inputs; the documents in a folder are skipped."""
+    """Return the inputs; in a folder, documents and the other files of a result are skipped."""
     found = []
     for source in input_files(arguments, options.read_options):
+        if source.name not in arguments and os.path.basename(source.name).startswith("_"):
+            print_error(f"{source.name}: skipped: its name begins with an underscore")
+            continue
         try:
             format_ = any_format_for(source, options.read_options)
         except CannotRunError as error:
@@ -148,7 +151,7 @@ def _run_job(
         print_error(f"{target}: stopped: {command} continues")
         raise
     for reason in result.errors:
-        print_error(reason)
+        print_error(with_options(reason))
     if result.errors:
         print_error(f"{target}: not complete: the records before the errors are in the parts")
         return INVALID
@@ -160,10 +163,9 @@ def _run_job(
 
 def _summary(result: JobResult, target: str, options: JobOptions) -> Iterator[str]:
     """Yield the lines about a complete result."""
-    parts = "1 part" if result.parts == 1 else f"{result.parts:,} parts"
     before = "" if result.is_new else "up to date: "
     bad = f", {result.bad:,} of them bad" if result.bad else ""
-    yield f"{before}{result.records:,} records in {parts}{bad}"
+    yield f"{before}{_counted(result.records, 'record')} in {_counted(result.parts, 'part')}{bad}"
     for rule_id, count in sorted(result.violations.items(), key=lambda item: (-item[1], item[0])):
         yield f"{rule_id} {count:,}"
     for name in result.quarantines:
@@ -172,6 +174,10 @@ def _summary(result: JobResult, target: str, options: JobOptions) -> Iterator[st
             f"the bad records are in {path}: mend them, and run `crucible-ir convert --to"
             f" {options.table_format} --type {options.type_name} {path} FOLDER`"
         )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _type_name(options: ConversionOptions, sources: Sequence[InputFile]) -> str:
