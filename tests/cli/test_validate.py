@@ -234,7 +234,9 @@ def test_every_example_is_valid_except_the_broken_one(folder: Path) -> None:
     }
     invalid = {name for name, verdict in verdicts.items() if verdict == "invalid"}
     assert invalid == {"broken_experiment.yaml"}
-    documents = [path for path in Path(EXAMPLES).iterdir() if path.suffix not in (".py", "")]
+    documents = [
+        path for path in Path(EXAMPLES).iterdir() if path.suffix not in (".py", ".ipynb", "")
+    ]
     assert len(verdicts) == len(documents)
 
 
