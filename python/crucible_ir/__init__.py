@@ -180,6 +180,9 @@ if not TYPE_CHECKING:
         value = _find(name)
         if value is None:
             reason = f"module 'crucible_ir' has no attribute {name!r}"
+            # The classes have capitals, so a look for an optional function imports nothing.
+            if name[:1].isupper() and hasattr(_find("v1"), name):
+                reason += f"; messages and enums are in crucible_ir.v1: crucible_ir.v1.{name}"
             raise AttributeError(reason, name=name, obj=sys.modules[__name__])
         globals()[name] = value
         return value

@@ -147,6 +147,12 @@ def test_an_unknown_name_is_an_attribute_error_as_of_any_module() -> None:
         assert (caught.value.name, caught.value.obj) == (name, ir)
 
 
+def test_a_message_that_is_looked_for_in_the_package_is_in_v1() -> None:
+    for name in ("TrainingConfig", "ModelStage"):
+        with pytest.raises(AttributeError, match=f"messages and enums are in .*v1.{name}$"):
+            getattr(ir, name)
+
+
 def test_a_renamed_name_works_with_a_warning() -> None:
     with pytest.warns(DeprecationWarning, match=r"use crucible_ir\.LintFinding$"):
         assert ir.Advice is ir.LintFinding

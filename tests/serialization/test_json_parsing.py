@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,16 @@ def test_rejects_data_that_is_neither_text_nor_bytes(data: str) -> None:
     for read in (ir.from_json, ir.from_crucible_json, ir.from_yaml, ir.from_text):
         with pytest.raises(ir.DecodeError, match="expected text or its bytes"):
             read(data, "StageDef")
+
+
+def test_says_how_to_read_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "stage.json"
+    path.write_text('{"name": "a"}', encoding="utf-8")
+    for read in (ir.from_json, ir.from_crucible_json, ir.from_yaml, ir.from_text):
+        with pytest.raises(ir.DecodeError, match=r"read the file first, with Path.read_bytes\(\)"):
+            read(path, "StageDef")  # type: ignore[call-overload]  # the mistake
+        with open(path, "rb") as file, pytest.raises(ir.DecodeError, match=r"call its read\(\)"):
+            read(file, "StageDef")  # type: ignore[call-overload]  # the mistake
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

@@ -127,6 +127,11 @@ def test_the_errors_of_lines_say_where_and_why(site: Site) -> None:
     assert "application/crucible-json" in errors[3]["message"]
 
 
+def test_a_list_of_events_is_rejected_with_the_way_to_send_them(site: Site) -> None:
+    [error] = site.post('[{"id": "l_1"}, {"id": "l_2"}]', JSON, 422)["errors"]
+    assert "one event a line, with Content-Type: application/jsonl" in error["message"]
+
+
 def test_a_single_event_that_is_invalid_has_its_position_in_the_text(site: Site) -> None:
     answer = site.post('{"id": "s_1",\n "latencyMs": "soon"}', JSON, 422)
     assert (answer["accepted"], answer["rejected"]) == (0, 1)

@@ -65,6 +65,16 @@ def test_a_document_is_published_and_read_as_crucible_json(client: httpx.Client)
     assert response.json()["document"]["dataset_ref"]["provider"] == "local"
 
 
+def test_a_short_name_in_protojson_is_rejected_with_the_type_that_has_them(
+    client: httpx.Client,
+) -> None:
+    dataset = {"name": "d", "provider": "huggingface"}
+    request = {"document": {"irVersion": "1", "datasetRef": dataset}}
+    message = client.post(f"{EXCHANGE}/Publish", json=request).json()["message"]
+    assert "short names are read with Content-Type: application/crucible-json" in message
+    assert "from_crucible_json" not in message
+
+
 @pytest.mark.parametrize("is_base64", [False, True])
 def test_methods_without_side_effects_can_be_called_by_get(
     client: httpx.Client, is_base64: bool

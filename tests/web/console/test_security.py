@@ -107,6 +107,8 @@ def test_sessions_end_when_they_are_not_used() -> None:
 def test_form_of_another_site_is_rejected(browser: Browser, headers: dict[str, str]) -> None:
     response = browser.client.post("/theme", data={"theme": "dark"}, headers=headers)
     assert response.status_code == 403 and "theme" not in response.cookies
+    # Programs that mistype a path of the API get here too.
+    assert "crucible-ir openapi" in response.text
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8080", "a b", "[::2]:1"])

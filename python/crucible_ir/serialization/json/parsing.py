@@ -7,6 +7,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from typing import NoReturn
 
 import orjson
@@ -41,7 +42,12 @@ def decode_utf8(data: str | bytes | bytearray | memoryview) -> str:
         DecodeError: The bytes are not UTF-8; the error has the position of the first invalid byte.
     """
     if not isinstance(data, (str, bytes, bytearray, memoryview)):
-        raise DecodeError(f"expected text or its bytes, got {type(data).__name__}")
+        reason = f"expected text or its bytes, got {type(data).__name__}"
+        if isinstance(data, PathLike):
+            reason += "; read the file first, with Path.read_bytes()"
+        elif hasattr(data, "read"):
+            reason += "; call its read() first"
+        raise DecodeError(reason)
     if not isinstance(data, str):
         raw = bytes(data)
         _reject_utf16(raw)

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import grpc
 
-from crucible_ir.errors import DecodeError
-from crucible_ir.exchange.server.rpc.errors import RpcError, translate
+from crucible_ir.errors import DecodeError, Violation
+from crucible_ir.exchange.server.rpc.errors import RpcError, invalid_argument
 from crucible_ir.exchange.server.rpc.in_process import (
     InProcessContext,
     is_rejected,
@@ -38,7 +38,7 @@ from crucible_ir.web.api.bodies import (
     read_body,
     read_envelopes,
 )
-from crucible_ir.web.api.codecs import Codec
+from crucible_ir.web.api.codecs import Codec, for_callers
 from crucible_ir.web.api.errors import error_values
 from crucible_ir.web.api.requests import Headers, Query, content_type
 
@@ -91,7 +91,10 @@ class Call:
             else:
                 message = read(data, self.request)
         except DecodeError as error:
-            return unreadable_request(len(data), translate(error))
+            broken = [
+                Violation(each.path, "readable", for_callers(each.reason)) for each in error.errors
+            ]
+            return unreadable_request(len(data), invalid_argument("invalid request", broken))
         return deserialize(message.SerializeToString())
 
     async def write(self, response: Any) -> bytes:

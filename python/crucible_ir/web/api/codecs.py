@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from crucible_ir.serialization.json.crucible import from_crucible_json, to_crucible_json
+from crucible_ir.serialization.json.enum_names import SHORT_NAMES_ADVICE
 from crucible_ir.serialization.json.protojson import from_json, to_json
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def _read_json(data: bytes, type_: type[Message]) -> Message:
 
 def _read_crucible_json(data: bytes, type_: type[Message]) -> Message:
     return from_crucible_json(data, type_, validate=False)
+
+
+def for_callers(reason: str) -> str:
+    """Return the reason of an error with advice for callers of HTTP, and not of Python."""
+    advice = "; short names are read with Content-Type: application/crucible-json"
+    return reason.replace(SHORT_NAMES_ADVICE, advice)
 
 
 #: Strict ProtoJSON: unknown and duplicate keys are errors.

@@ -153,7 +153,9 @@ def read_errors(error: DecodeError | ValidationError, line: int | None = None) -
     """
     if isinstance(error, DecodeError):
         return [
-            _error(_DECODE, each.path, _for_http(each.reason), _place(each.position, line))
+            _error(
+                _DECODE, each.path, _for_http(each.reason, each.path), _place(each.position, line)
+            )
             | {"suggestion": near_miss_in(each.reason)}
             for each in error.errors
         ]
@@ -171,7 +173,9 @@ def rejection_errors(error: ItemError, line: int) -> list[EventError]:
     return broken or [_error(_REJECTED, "", error.message, place)]
 
 
-def _for_http(reason: str) -> str:
+def _for_http(reason: str, path: str) -> str:
+    if reason == "expected an object, got a list" and not path:
+        return f"{reason}; send one event a line, with Content-Type: application/jsonl"
     return _ADVICE.sub("read with Content-Type: application/crucible-json, or -jsonl", reason)
 
 

@@ -86,7 +86,11 @@ class Security:
                 " with --http-host"
             )
         if method not in _SAFE_METHODS and not _is_same_origin(host, headers):
-            return 403, "the request does not come from a page of the console: reload the page"
+            return 403, (
+                "the request does not come from a page of the console: reload the page."
+                " Programs call the HTTP API of `crucible-ir serve --http`, whose paths"
+                " `crucible-ir openapi` lists"
+            )
         return None
 
 
