@@ -64,3 +64,15 @@ def test_what_cannot_be_written_is_reported(folder: Path) -> None:
     result = run("metrics", "bad.binpbs", "--type", "TrainingRun", "-o", "bad.parquet")
     assert (result.status, Path("bad.parquet").exists()) == (1, False)
     assert "outside the years 1 to 9999" in result.err
+
+
+def test_a_file_of_other_messages_does_not_flood_the_terminal(folder: Path) -> None:
+    Path("models.jsonl").write_text('{"id": "m"}\n' * 30)
+    result = run("metrics", "--type", "ModelRef", "models.jsonl", "--output", "x.csv")
+    assert result.status == 1
+    assert result.err.count("expected a TrainingRun, got a ModelRef") == 20
+    assert "models.jsonl: 10 others are not printed" in result.err
+
+
+def test_a_file_that_cannot_be_read_is_not_only_one_without_metrics(folder: Path) -> None:
+    assert run("metrics", "missing.jsonl", "--output", "x.csv").status == 2

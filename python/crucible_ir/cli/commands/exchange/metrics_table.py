@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: The file extensions of the table.
 EXTENSIONS: Final = (".parquet", ".arrow", ".csv")
+#: The most messages of a file that are printed for their type.
+_MAX_PRINTED: Final = 20
 
 
 class MetricsTable:
@@ -86,7 +88,7 @@ class MetricsTable:
             return INVALID
         if not rows:
             self._session.print_error(f"no metrics in {', '.join(sources[:8])}")
-            self.status = INVALID
+            self.status = max(self.status, INVALID)
         if not self._server.quiet:
             words = f"{printable(output)}: {plural(rows, 'value')}"
             self._session.out().print(words, style="good" if self.status == GOOD else "warn")
@@ -104,20 +106,27 @@ class MetricsTable:
                 yield from self._of_exchange(client, source)
 
     def _of_file(self, file: InputFile) -> Iterator[Snapshot]:
+        others = 0
         try:
             for name, message in read_messages(file, self._read_options):
                 content = content_of(message) if isinstance(message, Document) else message
                 if isinstance(content, TrainingRun):
                     yield from self._histories.add(content)
                 else:
+                    others += 1
                     found = message if content is None else content
-                    self._session.print_error(
-                        f"{name}: expected a TrainingRun, got a {found.DESCRIPTOR.name}"
-                    )
+                    if others <= _MAX_PRINTED:
+                        self._session.print_error(
+                            f"{name}: expected a TrainingRun, got a {found.DESCRIPTOR.name}"
+                        )
                     self.status = max(self.status, INVALID)
         except (CannotRunError, DecodeError) as error:
             # What came before a bad record is written.
             self.status = max(self.status, print_file_error(self._session, file.name, error))
+        if others > _MAX_PRINTED:
+            self._session.print_error(
+                f"{file.name}: {others - _MAX_PRINTED} others are not printed"
+            )
 
     def _of_exchange(self, client: ExchangeClient, id_: str) -> Iterator[Snapshot]:
         from crucible_ir.bulk.metrics import Snapshot
