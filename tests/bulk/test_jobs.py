@@ -458,13 +458,26 @@ def test_a_full_disk_leaves_a_result_that_can_be_continued(
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(JobError, match="no space left on device"):
+    with pytest.raises(JobError, match=r"out/.*: no space left on device; make room, .* continue"):
         run_job(plan_of(source), tmp_path / "out")
     monkeypatch.undo()
     assert list((tmp_path / "out").glob("part-*"))
     assert not list((tmp_path / "out").glob("**/*.tmp"))
     run_job(plan_of(source), tmp_path / "out")
     assert rows(tmp_path / "out") == events(20)
+
+
+def test_an_input_that_cannot_be_read_further_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    source = tmp_path / "in.jsonl"
+    ir.write_jsonl(source, events(2))
+    monkeypatch.setattr(job_records, "chunks_of", failing)
+    with pytest.raises(JobError, match=r"in\.jsonl: input/output error$"):
+        run_job(plan_of(source), tmp_path / "out")
 
 
 def test_an_input_that_changes_during_the_job_is_an_error(tmp_path: Path) -> None:

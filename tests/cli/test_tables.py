@@ -84,6 +84,24 @@ def test_a_result_inside_an_input_folder_is_no_input(folder: Path) -> None:
     assert "mended: 1 record in 1 part, 1 of them bad" in named.err
 
 
+def test_a_table_that_lost_a_part_or_is_corrupt_is_an_error(folder: Path) -> None:
+    Path("in.jsonl").write_bytes(lines(*EVENTS))
+    assert run("convert", "--to", "parquet", "in.jsonl", "out").status == 0
+    part = Path("out/part-00000-00000.parquet")
+    data = bytearray(part.read_bytes())
+    # The first page of the first column.
+    data[4:40] = bytes(36)
+    part.write_bytes(data)
+    result = run("convert", "out", "back.jsonl")
+    assert (result.status, "part-00000-00000.parquet: " in result.err) == (2, True)
+    assert "Traceback" not in result.err
+    part.unlink()
+    for command in (["convert", "out", "back.jsonl"], ["summarize", "out"]):
+        result = run(*command)
+        assert result.status == 2
+        assert "part-00000-00000.parquet: is missing or has changed" in result.err
+
+
 def test_one_file_has_no_bad_records(folder: Path) -> None:
     Path("in.jsonl").write_bytes(b'{"id": ""}\n' + lines(EVENTS[0]) + b"{\n" * 30)
     result = run("convert", "--type", "FeedbackEvent", "in.jsonl", "out.parquet")

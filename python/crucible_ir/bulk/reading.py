@@ -9,6 +9,7 @@ from crucible_ir.bulk.columns import Column
 from crucible_ir.bulk.contents import TimestampContent, pa
 from crucible_ir.bulk.message_columns import StructContent, columns_of, fill
 from crucible_ir.bulk.schemas import RAW
+from crucible_ir.bulk.table_formats import arrow_reason
 from crucible_ir.errors import DecodeError, near_miss, shorten, shorten_name
 from crucible_ir.schema.types import descriptor_of, message_type
 from crucible_ir.serialization.binary import from_binary
@@ -74,7 +75,7 @@ def from_arrow(
 
 
 def _unreadable(error: Exception) -> DecodeError:
-    return DecodeError(f"the table cannot be read: {' '.join(str(error).split()):.200}")
+    return DecodeError(f"the table cannot be read: {arrow_reason(error)}")
 
 
 def _check_fields(
@@ -178,8 +179,8 @@ def _valid_batches(reader: Any) -> Iterator[Any]:
         try:
             batch.validate(full=True)
         except pa.ArrowException as error:
-            text = " ".join(str(error).split())
-            raise DecodeError(f"a corrupt table: {text:.200}", path=f"[{first}]") from None
+            reason = f"a corrupt table: {arrow_reason(error)}"
+            raise DecodeError(reason, path=f"[{first}]") from None
         yield batch
         first += len(batch)
 

@@ -18,3 +18,13 @@ def table_format_of(filename: str) -> str | None:
     """
     extension = splitext(filename)[1].lower()
     return next((name for name, each in TABLE_EXTENSIONS.items() if each == extension), None)
+
+
+def arrow_reason(error: Exception) -> str:
+    """Return the reason of an error of pyarrow on one line, without a traceback in it.
+
+    >>> arrow_reason(OSError("IOError: Unexpected end. Detail: Python exception: Traceback"))
+    'Unexpected end'
+    """
+    text, _, _ = " ".join(str(error).split()).partition(". Detail: Python exception:")
+    return f"{text.removeprefix('IOError: '):.200}"

@@ -70,13 +70,14 @@ def convert_pieces(
     """
     source = plan.inputs[piece.input]
     for records in read_pieces(plan, piece):
+        chunks = _named(records.chunks(), source.name)
         if records.piece in finished:
-            for chunk in records.chunks():
+            for chunk in chunks:
                 if report is not None:
                     report(0, chunk.file_bytes)
             continue
         with PartWriter(folder, plan, records.piece) as part:
-            for chunk in records.chunks():
+            for chunk in chunks:
                 _convert(plan, source, chunk, part)
                 if report is not None:
                     report(chunk.records, chunk.file_bytes)
@@ -87,6 +88,15 @@ def convert_pieces(
                 error=_reason(records.error),
             )
         yield record
+
+
+def _named(chunks: Iterator[Chunk], name: str) -> Iterator[Chunk]:
+    """Yield chunks; an error of the operating system gets the name of the input."""
+    try:
+        yield from chunks
+    except OSError as error:
+        error.filename = error.filename or name
+        raise
 
 
 def _reason(error: StreamError | None) -> str:

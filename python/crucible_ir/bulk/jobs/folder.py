@@ -221,7 +221,10 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            # Such as that of a full disk: only the opening of a file has a name.
+            error.filename = str(path)
         with suppress(OSError):
             temporary.unlink()
         raise

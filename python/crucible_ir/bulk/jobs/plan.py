@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 PART_BYTES: Final = 64 * 1024 * 1024
 #: The most rows of a row group.
 ROW_GROUP_ROWS: Final = 65_536
+
+
+#: The errors for which there is no room.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class JobError(Error):
@@ -229,7 +234,9 @@ def _input(name: str, format_name: str | None) -> JobInput:
 
 def error_text(error: OSError) -> str:
     """Return the reason of an error of the operating system, with the name of the file."""
-    return f"{error.filename}: {reason_of(error)}" if error.filename else reason_of(error)
+    name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    fix = "; make room, and run it again to continue" if error.errno in _FULL else ""
+    return f"{name}{reason_of(error)}{fix}"
 
 
 def reason_of(error: OSError) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from crucible_ir.bulk.table_formats import table_format_of
+from crucible_ir.bulk.table_formats import arrow_reason, table_format_of
 from crucible_ir.cli.files.inputs import InputFile
 from crucible_ir.cli.session import CannotRunError, reason_of
 from crucible_ir.errors import DecodeError, ValidationError
@@ -36,7 +37,8 @@ def table_files(argument: str) -> list[str]:
     """Return the table files that an argument names; none if it names other files.
 
     Raises:
-        CannotRunError: The argument is a folder whose parts are not complete.
+        CannotRunError: The argument is a folder whose parts are not complete, or not as they were
+            written.
     """
     if os.path.isdir(argument):
         names = sorted(os.listdir(argument))
@@ -44,6 +46,8 @@ def table_files(argument: str) -> list[str]:
             raise CannotRunError(
                 f"{argument}: is not complete: run the command that writes it again"
             )
+        if _MANIFEST in names:
+            _check_parts(argument)
         visible = [name for name in names if not name.startswith(("_", "."))]
         found = [os.path.join(argument, name) for name in visible]
     elif glob.has_magic(argument) and not os.path.lexists(argument):
@@ -51,6 +55,27 @@ def table_files(argument: str) -> list[str]:
     else:
         found = [argument]
     return [name for name in found if table_format_of(name) is not None]
+
+
+def _check_parts(folder: str) -> None:
+    """Check that a folder has the parts of its manifest, if it is that of a job.
+
+    Raises:
+        CannotRunError: A part is missing, or has another size.
+    """
+    try:
+        with open(os.path.join(folder, _MANIFEST), "rb") as file:
+            sizes = {str(each["name"]): each["bytes"] for each in json.load(file)["parts"]}
+    except (KeyError, OSError, RecursionError, TypeError, ValueError):
+        # Perhaps of another program: the parts are read as they are.
+        return
+    for name, size in sizes.items():
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path) or os.path.getsize(path) != size:
+            raise CannotRunError(
+                f"{path}: is missing or has changed since it was written: write {folder} again"
+                " with --force"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +160,8 @@ def _opened(name: str) -> Iterator[Any]:
                 batches = map(table.get_batch, range(table.num_record_batches))
                 yield pa.RecordBatchReader.from_batches(table.schema, batches)
     except pa.ArrowException as error:
-        text = " ".join(str(error).split())
-        raise CannotRunError(f"{name}: not a readable {table_format} file: {text:.200}") from None
+        reason = arrow_reason(error)
+        raise CannotRunError(f"{name}: not a readable {table_format} file: {reason}") from None
     except OSError as error:
-        raise CannotRunError(f"{name}: cannot be read: {reason_of(error)}") from None
+        reason = reason_of(error) if error.strerror else arrow_reason(error)
+        raise CannotRunError(f"{name}: cannot be read: {reason}") from None

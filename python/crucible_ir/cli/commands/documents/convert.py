@@ -306,6 +306,9 @@ def _convert(
         options.session.print_document_error(source.name, error)
         return INVALID
     except CannotRunError as error:
+        if isinstance(source, TableInput):
+            # The error names the file of the folder.
+            raise
         raise CannotRunError(f"{source.name}: {error}") from None
     if written is None:
         return INVALID
