@@ -467,6 +467,20 @@ def test_a_full_disk_leaves_a_result_that_can_be_continued(
     assert rows(tmp_path / "out") == events(20)
 
 
+def test_short_memory_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> Any:
+        raise MemoryError
+
+    source = tmp_path / "in.jsonl"
+    ir.write_jsonl(source, events(2))
+    monkeypatch.setattr(job_records, "chunks_of", failing)
+    with pytest.raises(JobError, match=r"out: memory is short: .*--jobs, and run it again"):
+        run_job(plan_of(source), tmp_path / "out")
+    monkeypatch.undo()
+    run_job(plan_of(source), tmp_path / "out")
+    assert rows(tmp_path / "out") == events(2)
+
+
 def test_an_input_that_cannot_be_read_further_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,6 +191,15 @@ def bug(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr("crucible_ir.cli.checking.checks.type_for", fail_as_a_bug_would)
 
 
+def test_short_memory_is_no_bug(bug: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr("crucible_ir.cli.checking.checks.type_for", failing)
+    result = run("validate", "d.yaml")
+    assert (result.status, "crucible-ir: memory is short: " in result.err) == (2, True)
+
+
 def test_an_unexpected_error_is_reported_as_a_bug_without_a_traceback(bug: None) -> None:
     result = run("validate", "d.yaml")
     assert result.status == 2

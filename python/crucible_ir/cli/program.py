@@ -260,6 +260,9 @@ def _status_of(error: Exception, session: Session) -> int:
         where = f"{error.filename}: " if error.filename else ""
         session.print_error(f"{where}{reason_of(error)}")
         return COULD_NOT_RUN
+    if isinstance(error, MemoryError):
+        session.print_error("memory is short: free some, or give smaller inputs")
+        return COULD_NOT_RUN
     if isinstance(error, CannotDecodeError):
         session.print_document_error(error.name, error.error)
         return COULD_NOT_RUN

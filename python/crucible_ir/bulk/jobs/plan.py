@@ -232,6 +232,10 @@ def _input(name: str, format_name: str | None) -> JobInput:
     )
 
 
+#: The error of a job that lacks memory.
+MEMORY_IS_SHORT: Final = "memory is short: free some, or try fewer --jobs, and run it again"
+
+
 def error_text(error: OSError) -> str:
     """Return the reason of an error of the operating system, with the name of the file."""
     name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "

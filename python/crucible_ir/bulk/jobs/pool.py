@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crucible_ir.bulk.contents import pa
 from crucible_ir.bulk.jobs.conversion import convert_pieces
-from crucible_ir.bulk.jobs.plan import JobError, error_text
+from crucible_ir.bulk.jobs.plan import MEMORY_IS_SHORT, JobError, error_text
 from crucible_ir.errors import Error
 
 if TYPE_CHECKING:
@@ -220,6 +220,8 @@ def _work(pipe: Connection, folder: JobFolder, plan: Plan, finished: frozenset[P
                 pipe.send(("error", str(error)))
             except OSError as error:
                 pipe.send(("error", error_text(error)))
+            except MemoryError:
+                pipe.send(("error", f"{folder.path}: {MEMORY_IS_SHORT}"))
             except Exception:
                 pipe.send(("unexpected", traceback.format_exc()))
             else:

@@ -12,7 +12,7 @@ from crucible_ir.bulk.jobs.finishing import JobResult, finish, missing_inputs, r
 from crucible_ir.bulk.jobs.folder import JobFolder
 from crucible_ir.bulk.jobs.parts import part_records
 from crucible_ir.bulk.jobs.pieces import Piece, pieces_of
-from crucible_ir.bulk.jobs.plan import JobError, error_text
+from crucible_ir.bulk.jobs.plan import MEMORY_IS_SHORT, JobError, error_text
 from crucible_ir.bulk.jobs.pool import run_pool
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def run_job(
             return finish(folder, plan)
     except OSError as error:
         raise JobError(error_text(error)) from None
+    except MemoryError:
+        raise JobError(f"{folder.path}: {MEMORY_IS_SHORT}") from None
 
 
 def _run_here(
