@@ -123,6 +123,7 @@ class EventExport:
         elif not force:
             self._folder.check_empty()
         if manifest is not None:
+            self._check_manifest(manifest)
             self._before = _Before(manifest)
             self._check_parts()
 
@@ -141,6 +142,28 @@ class EventExport:
                 f"{self._folder.path}: has another export: {'; '.join(differences[:3])}; give"
                 " another folder, or --force to export everything again"
             )
+
+    def _check_manifest(self, manifest: Any) -> None:
+        """Check a manifest: to continue after a wrong one would lose events, or add them twice.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not as this release writes it.
+        """
+        export, parts, [source] = manifest["export"], manifest["parts"], manifest["inputs"]
+        texts = [export["cursor"], manifest["times"]["started"]]
+        counts = [source[name] for name in ("bytes", "records", "good", "bad")]
+        counts += [part[name] for part in parts for name in ("bytes", "rows")]
+        counts += [export["quarantined_bytes"], *manifest["violations"].values()]
+        extension = self._plan.options.extension
+        names = [Piece(0, number).stem + extension for number in range(len(parts))]
+        if (
+            manifest["format"] != MANIFEST_VERSION
+            or not all(isinstance(each, str) for each in texts)
+            or not all(type(each) is int and each >= 0 for each in counts)
+            or [part["name"] for part in parts] != names
+            or sum(part["rows"] for part in parts) != source["good"]
+        ):
+            raise ValueError("not the manifest of an export")
 
     def _check_parts(self) -> None:
         for part in self._before.parts:

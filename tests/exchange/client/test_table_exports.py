@@ -21,8 +21,11 @@ from exchange.client.served import Served
 
 import crucible_ir as ir
 from crucible_ir import v1
+from crucible_ir.bulk.exports import open_export
 from crucible_ir.bulk.jobs.folder import JobFolder
+from crucible_ir.bulk.jobs.plan import JobError, JobOptions
 from crucible_ir.exchange import EventFilter, ExchangeClient
+from crucible_ir.exchange import v1 as exchange_v1
 
 Events = list[v1.FeedbackEvent]
 
@@ -258,3 +261,38 @@ def test_an_export_killed_at_its_end_can_be_repeated(client: ExchangeClient, poi
     rows = pq.read_table("tables/_violations.parquet").to_pylist()
     assert [row["record"] for row in rows] == [3, 7]
     assert len(list(ir.read_delimited("tables/_quarantine.binpbs", "FeedbackEvent"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("format",), 2),
+        (("parts",), []),
+        (("parts", 0, "name"), "../../part-00000-00000.parquet"),
+        (("inputs", 0, "records"), "x"),
+        (("inputs", 0, "good"), -1),
+        (("export", "cursor"), None),
+        (("export", "quarantined_bytes"), -5),
+        (("violations",), [1]),
+    ],
+)
+def test_an_edited_manifest_never_loses_events(
+    tmp_path: Path, path: tuple[Any, ...], value: object
+) -> None:
+    def export(force: bool = False) -> int:
+        options = JobOptions("FeedbackEvent")
+        with open_export(tmp_path, exchange_v1.ExportRequest(), options, force=force) as opened:
+            opened.write([] if opened.cursor else [(events("a", 3), "1")])
+            return opened.finish().records
+
+    assert export() == 3
+    manifest = at = json.loads((tmp_path / "_manifest.json").read_bytes())
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    (tmp_path / "_manifest.json").write_text(json.dumps(manifest))
+    before = (tmp_path / "part-00000-00000.parquet").read_bytes()
+    with pytest.raises(JobError, match=r"has the result of another command .* --force"):
+        export()
+    assert (tmp_path / "part-00000-00000.parquet").read_bytes() == before
+    assert export(force=True) == 3
