@@ -28,11 +28,46 @@ settings.load_profile("ci" if ON_CI else "dev")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Look for doctests in the tests, not in the modules that they import."""
+TESTS = Path(__file__).parent
+#: The folders whose tests need an environment of their own, and the markers that select them.
+OWN_ENVIRONMENTS = {
+    TESTS / "bulk" / "cluster": "ray",
+    TESTS / "bulk" / "spark": "spark",
+    TESTS / "interchange" / "judges": "judge",
+    TESTS / "native": "native",
+    TESTS / "tracking" / "trainer": "trainer",
+    TESTS / "web" / "browser": "web",
+    TESTS / "web" / "judges": "web",
+    TESTS / "workflow": "web",
+}
+
+
+def _marker_of(path: Path) -> str | None:
+    """Return the marker of the folder with its own environment that a path is in, if any."""
+    markers = (name for folder, name in OWN_ENVIRONMENTS.items() if path.is_relative_to(folder))
+    return next(markers, None)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out tests that need another environment, and modules that tests import."""
+    marker = _marker_of(collection_path)
+    if marker is not None and config.option.markexpr != marker:
+        return True
+    # Their doctests are not looked for.
     if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
-        return True if collection_path.is_relative_to(Path(__file__).parent) else None
+        return True if collection_path.is_relative_to(TESTS) else None
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need an environment of their own."""
+    for item in items:
+        marker = _marker_of(item.path)
+        if marker is not None:
+            item.add_marker(marker)
+        if marker not in (None, "native"):
+            # The code of others warns as it likes.
+            item.add_marker(pytest.mark.filterwarnings("default"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

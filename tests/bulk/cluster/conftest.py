@@ -9,13 +9,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pytest
-
-FOLDER = Path(__file__).parent
 
 #: What Ray reads when it is imported, in this process and in those that it starts.
 SETTINGS = {
@@ -32,22 +29,6 @@ MACHINE = {
     "node_ip_address": "127.0.0.1",
     "object_store_memory": 80 * 1024 * 1024,
 }
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the folder out of every run but that of `-m ray`."""
-    return None if config.option.markexpr == "ray" else True
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
-    for item in items:
-        if item.path.is_relative_to(FOLDER):
-            item.add_marker(pytest.mark.ray)
-            # The code of others warns as it likes.
-            item.add_marker(pytest.mark.filterwarnings("default"))
-            # A cluster that does not answer must not take the time of the whole run.
-            item.add_marker(pytest.mark.timeout(120))
 
 
 @pytest.fixture(scope="session")

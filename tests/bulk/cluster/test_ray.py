@@ -34,6 +34,9 @@ from crucible_ir.bulk.jobs.plan import JobError, JobOptions, make_plan
 from crucible_ir.bulk.jobs.running import run_job
 from crucible_ir.bulk.jobs.tasks import PieceTask
 
+# A cluster that does not answer must not take the time of the whole run.
+pytestmark = pytest.mark.timeout(120)
+
 #: Runs a job as a process of its own, which can be killed.
 DRIVER = """
 import sys, ray

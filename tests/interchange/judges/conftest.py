@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,26 +17,10 @@ from interchange.judges.mlflow_runs import Written, write_everything
 from interchange.judges.mlflow_server import MlflowServer
 from interchange.judges.wandb_run import WandbRun, run_wandb
 
-FOLDER = Path(__file__).parent
-
 # The client of MLflow reads it when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 # Nothing here comes from a hub.
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the folder out of every run but that of `-m judge`."""
-    return None if config.option.markexpr == "judge" else True
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
-    for item in items:
-        if item.path.is_relative_to(FOLDER):
-            item.add_marker(pytest.mark.judge)
-            # The code of others warns as it likes.
-            item.add_marker(pytest.mark.filterwarnings("default"))
 
 
 @pytest.fixture(scope="session")

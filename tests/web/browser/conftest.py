@@ -15,22 +15,6 @@ import pytest
 from web.browser.browsing import Browser
 from web.browser.sites import Site, fill, serving
 
-FOLDER = Path(__file__).parent
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the folder out of every run but that of `-m web`."""
-    return None if config.option.markexpr == "web" else True
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
-    for item in items:
-        if item.path.is_relative_to(FOLDER):
-            item.add_marker(pytest.mark.web)
-            # The code of others warns as it likes.
-            item.add_marker(pytest.mark.filterwarnings("default"))
-
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
