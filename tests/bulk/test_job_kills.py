@@ -58,6 +58,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def ignores_interrupts(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    [blocked] = [line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:")]
+    return bool(int(blocked, 16) >> (signal.SIGINT - 1) & 1)
+
+
 def test_every_row_is_there_once_whatever_is_killed(tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out"
     sent = [v1.FeedbackEvent(id=f"e{number}", user_id="u" * 100) for number in range(COUNT)]
@@ -70,6 +76,7 @@ def test_every_row_is_there_once_whatever_is_killed(tmp_path: Path) -> None:
     with start(source, target) as process:
         until(lambda: len(finished(target)) > 1)
         found = workers(process)
+        assert all(map(ignores_interrupts, found))
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
@@ -116,6 +116,8 @@ class _Pool:
         context = get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=_work, args=(there, *self._work), daemon=True)
+        # The start of the first process would start it, which unblocks interrupts.
+        resource_tracker.ensure_running()
         with _without_interrupts():
             process.start()
         # Only the process may have its end of the pipe, so that the pipe is closed when it ends.
